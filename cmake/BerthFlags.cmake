@@ -1,0 +1,21 @@
+# The compiler flags that every target of berth shares.
+add_library(berth_flags INTERFACE)
+target_include_directories(berth_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_definitions(berth_flags INTERFACE _GNU_SOURCE BERTH_VERSION="${PROJECT_VERSION}")
+target_compile_options(berth_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Wold-style-cast -Wsuggest-override -Wno-missing-field-initializers
+  $<$<BOOL:${BERTH_WERROR}>:-Werror>)
+
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_compile_options(berth_flags INTERFACE -ffunction-sections -fdata-sections -D_FORTIFY_SOURCE=2
+    -fstack-protector-strong)
+  target_link_options(berth_flags INTERFACE -Wl,--gc-sections -Wl,-z,relro,-z,now)
+endif()
+if(BERTH_SANITIZE)
+  target_compile_options(berth_flags INTERFACE -fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(berth_flags INTERFACE -fsanitize=${BERTH_SANITIZE})
+endif()
+if(BERTH_COVERAGE)
+  target_compile_options(berth_flags INTERFACE --coverage)
+  target_link_options(berth_flags INTERFACE --coverage)
+endif()

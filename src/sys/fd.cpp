@@ -1,0 +1,195 @@
+#include "sys/fd.hpp"
+
+#include <fmt/core.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/text.hpp"
+
+namespace berth::sys {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+  if (this != &other) {
+    reset();
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+void Fd::reset() noexcept {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+Result<Fd> open(const std::string& path, int flags, mode_t mode) { return open_at(AT_FDCWD, path, flags, mode); }
+
+Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode) {
+  const int fd = ::openat(dir, path.c_str(), flags | O_CLOEXEC, mode);
+  if (fd < 0) return fail_errno(fmt::format("cannot open {}", path));
+  return Fd(fd);
+}
+
+Result<Fd> open_in_root(int root, const std::string& path, int flags, mode_t mode) {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
+  how.mode = mode;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  for (;;) {
+    const long fd = ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
+    if (fd >= 0) return Fd(static_cast<int>(fd));
+    // EAGAIN: somebody renamed a directory meanwhile and the kernel could not prove that we stayed inside.
+    if (errno != EAGAIN && errno != EINTR) return fail_errno(fmt::format("cannot open {}", path));
+  }
+}
+
+namespace {
+
+// Opens or makes `name` right below `dir`; a symlink on the way is resolved inside `root`.
+Result<Fd> step_into(int root, int dir, const std::string& walked, const std::string& name, bool file) {
+  struct stat info {};
+  if (::fstatat(dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno != ENOENT) return fail_errno(fmt::format("cannot look up {}", walked));
+    if (file) {
+      TRY(open_at(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0644));
+    } else if (::mkdirat(dir, name.c_str(), 0755) != 0 && errno != EEXIST) {
+      return fail_errno(fmt::format("cannot make directory {}", walked));
+    }
+  } else if (S_ISLNK(info.st_mode)) {
+    return open_in_root(root, walked, O_PATH);
+  }
+  return open_in_root(dir, name, O_PATH | O_NOFOLLOW);
+}
+
+}  // namespace
+
+Result<Fd> make_in_root(int root, const std::string& path, bool leaf_is_file) {
+  // A path that is there already (the common case) costs one call.
+  if (auto found = open_in_root(root, path, O_PATH)) return found;
+  Fd current = TRY(open_in_root(root, ".", O_PATH | O_DIRECTORY));
+  const std::vector<std::string> parts = split(path, '/');
+  std::string walked;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].empty() || parts[i] == ".") continue;
+    if (parts[i] == "..") return fail(Code::InvalidArgument, fmt::format("{}: \"..\" is not allowed here", path));
+    walked += "/" + parts[i];
+    const bool file = leaf_is_file && i + 1 == parts.size();
+    current = TRY(step_into(root, current.get(), walked, parts[i], file));
+  }
+  return current;
+}
+
+Result<Fd> duplicate(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) return fail_errno("cannot duplicate a descriptor");
+  return Fd(copy);
+}
+
+Result<Pipe> pipe(int flags) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), flags | O_CLOEXEC) != 0) return fail_errno("cannot make a pipe");
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+Result<std::pair<Fd, Fd>> socket_pair(int type) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends.data()) != 0) return fail_errno("cannot make a socket pair");
+  return std::pair{Fd(ends[0]), Fd(ends[1])};
+}
+
+Result<void> write_all(int fd, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t count = ::write(fd, data.data(), data.size());
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return fail_errno("cannot write");
+    }
+    data.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<std::size_t> read_some(int fd, std::span<char> buffer) {
+  for (;;) {
+    const ssize_t count = ::read(fd, buffer.data(), buffer.size());
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR) return fail_errno("cannot read");
+  }
+}
+
+Result<std::string> read_all(int fd, std::size_t limit) {
+  std::string data;
+  struct stat info {};
+  // Sizes of /proc files read as 0: the loop below grows the buffer anyway.
+  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) data.reserve(static_cast<std::size_t>(info.st_size) + 1);
+  std::array<char, 16384> buffer;
+  for (;;) {
+    const std::size_t count = TRY(read_some(fd, buffer));
+    if (count == 0) return data;
+    if (data.size() + count > limit) {
+      return fail(Code::ResourceExhausted, fmt::format("cannot read: more than {} bytes", limit));
+    }
+    data.append(buffer.data(), count);
+  }
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const Fd fd = TRY(open(path, O_RDONLY));
+  return TRY_DURING(path, read_all(fd.get(), limit));
+}
+
+Result<void> write_file(const std::string& path, std::string_view data) {
+  const Fd fd = TRY(open(path, O_WRONLY | O_TRUNC));
+  TRY_DURING(path, write_all(fd.get(), data));
+  return {};
+}
+
+Result<void> replace_file(const std::string& path, std::string_view data, mode_t mode, bool durable) {
+  const std::string temporary = path + ".new-" + random_hex(8);
+  const auto write = [&]() -> Result<void> {
+    const Fd fd = TRY(open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
+    TRY_DURING(temporary, write_all(fd.get(), data));
+    if (durable && ::fsync(fd.get()) != 0) return fail_errno(fmt::format("cannot sync {}", temporary));
+    if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno(fmt::format("cannot replace {}", path));
+    return {};
+  };
+  auto written = write();
+  if (!written) ::unlink(temporary.c_str());
+  return written;
+}
+
+Result<struct stat> stat(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return fail_errno(fmt::format("cannot stat {}", path));
+  return info;
+}
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+Result<std::string> read_link(const std::string& path) {
+  std::string target(4096, '\0');
+  const ssize_t count = ::readlink(path.c_str(), target.data(), target.size());
+  if (count < 0) return fail_errno(fmt::format("cannot read the link {}", path));
+  target.resize(static_cast<std::size_t>(count));
+  return target;
+}
+
+Result<Fd> lock_file(const std::string& path) {
+  Fd fd = TRY(open(path, O_RDWR | O_CREAT, 0600));
+  while (::flock(fd.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return fail_errno(fmt::format("cannot lock {}", path));
+  }
+  return fd;
+}
+
+Result<Fd> try_lock_file(const std::string& path) {
+  Fd fd = TRY(open(path, O_RDWR | O_CREAT, 0600));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) return Fd();
+  return fail_errno(fmt::format("cannot lock {}", path));
+}
+
+}  // namespace berth::sys
