@@ -1,0 +1,113 @@
+// Control groups behind one interface: version 2 where the kernel mounts its controllers there, version 1 (or a hybrid
+// host) otherwise. Callers speak cgroup v2's words (cpu.weight, cpu.max, memory.max, ...); v1 gets them mapped.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+#include "base/result.hpp"
+
+namespace berth::sys {
+
+// One block device's ceiling; 0 means no limit. `device` is "major:minor".
+struct IoMax {
+  std::string device;
+  std::uint64_t read_bps = 0;
+  std::uint64_t write_bps = 0;
+  std::uint64_t read_iops = 0;
+  std::uint64_t write_iops = 0;
+};
+
+// What a unit may use. Absent members leave the kernel's default (or, in update(), what was set before).
+struct Resources {
+  std::optional<double> cpus;                 // processors' worth of time: 0.5 is half of one
+  std::optional<std::uint64_t> cpu_weight;    // 1-10000, default 100
+  std::optional<std::string> cpuset;          // "0-3,6"
+  std::optional<std::uint64_t> memory_bytes;  // hard limit
+  std::optional<std::uint64_t> memory_low_bytes;
+  std::optional<std::uint64_t> swap_bytes;    // of swap alone, beyond memory; 0 means none
+  std::optional<std::uint64_t> pids;
+  std::optional<std::uint64_t> io_weight;     // 1-10000, default 100
+  std::vector<IoMax> io_max;
+
+  Json to_json() const;
+  static Result<Resources> from_json(const JsonView& view);
+};
+
+struct CgroupStats {
+  std::uint64_t cpu_usage_us = 0;
+  std::uint64_t cpu_throttled_us = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t memory_peak_bytes = 0;
+  std::optional<std::uint64_t> memory_limit_bytes;
+  std::uint64_t oom_kills = 0;
+  std::uint64_t pids = 0;
+  std::optional<std::uint64_t> pids_limit;
+  std::uint64_t io_read_bytes = 0;
+  std::uint64_t io_write_bytes = 0;
+};
+
+// A device rule as the runtime spec has it; applied as v1 lists or a v2 eBPF program.
+struct DeviceRule {
+  bool allow = false;
+  char type = 'a';                   // a, b or c
+  std::optional<std::int64_t> major;  // absent: any
+  std::optional<std::int64_t> minor;
+  std::string access;                // of r, w, m
+};
+
+enum class CgroupMode { None, V1, Hybrid, V2 };
+
+// What the kernel offers here, read from mountinfo alone (/proc/cgroups lists controllers that are not mounted).
+struct CgroupHost {
+  CgroupMode mode = CgroupMode::None;
+  struct Hierarchy {
+    std::string mount_point;               // "/sys/fs/cgroup/memory"
+    std::string root;                      // what of the hierarchy is mounted there, normally "/"
+    std::vector<std::string> controllers;  // "cpu", "cpuacct", ...; empty for named ones
+    std::string own_path;                  // this process's group in it
+  };
+  std::vector<Hierarchy> v1;
+  std::string v2_mount;                      // "" where absent
+  std::vector<std::string> v2_controllers;   // usable there
+  bool writable = false;                     // this process can make groups
+  static Result<CgroupHost> probe();
+  // Why `controller` ("cpu", "memory", "io", "pids", "cpuset", "freezer", "devices") cannot be used; empty if it can.
+  std::string why_not(std::string_view controller) const;
+};
+
+// One unit's control group (one directory a hierarchy). What it made outlives the process: remove() is the caller's.
+class Cgroup {
+ public:
+  virtual ~Cgroup() = default;
+
+  // Makes or opens "berth/<id>" (`path` is relative to the mount). FailedPrecondition names a limit of `resources` that
+  // this kernel cannot keep. No process is in it yet.
+  static Result<std::unique_ptr<Cgroup>> create(const CgroupHost& host, const std::string& path,
+                                                const Resources& resources);
+  // For one that exists (after a restart of ours).
+  static Result<std::unique_ptr<Cgroup>> open(const CgroupHost& host, const std::string& path);
+
+  virtual Result<void> attach(pid_t pid) = 0;
+  virtual Result<void> apply(const Resources& resources) = 0;
+  virtual Result<void> set_devices(const std::vector<DeviceRule>& rules) = 0;
+  virtual Result<void> freeze(bool frozen) = 0;      // waits until it is so
+  virtual Result<bool> frozen() = 0;
+  virtual Result<std::vector<pid_t>> pids() = 0;     // in it and below
+  virtual Result<CgroupStats> stats() = 0;
+  // Kills all that is in it (frozen or not), waits, removes the directories. Absent is fine.
+  virtual Result<void> kill_all() = 0;
+  virtual Result<void> remove() = 0;
+  // A descriptor for clone3's CLONE_INTO_CGROUP; -1 under v1.
+  virtual int clone_fd() const = 0;
+  virtual std::vector<std::string> directories() const = 0;
+};
+
+}  // namespace berth::sys
