@@ -2,6 +2,7 @@
 // kept for an instance (as JSON) and what every start, also after a crash, is made from.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -102,6 +103,19 @@ struct UnitConfig {
 
   Json to_json() const;
   static Result<UnitConfig> from_json(const JsonView& view);
+};
+
+// Directories of one instance; both exist before a launch.
+struct InstancePaths {
+  std::string state;  // survives a reboot: upper/, work/, logs
+  std::string run;    // does not: sockets, pipes
+};
+
+// What the workload gets as descriptors 0, 1 and 2. With `tty` they are one new pseudo-terminal, made inside the unit
+// (so that its own /dev/pts names it) and made the controlling one; `fds` are then not used.
+struct Stdio {
+  std::array<int, 3> fds{0, 1, 2};
+  bool tty = false;
 };
 
 }  // namespace berth::isolate

@@ -3,9 +3,7 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,22 +17,14 @@ namespace berth::unit {
 using isolate::UnitConfig;
 using isolate::UnitKind;
 
-// Directories of one instance. Both exist before launch().
-struct InstancePaths {
-  std::string state;  // survives a reboot: upper/, work/, logs
-  std::string run;    // does not: sockets, pipes
-};
-
-// The three descriptors that the workload gets. With a tty all three are the same terminal, and it is the controlling one.
-struct Stdio {
-  std::array<int, 3> fds{0, 1, 2};
-  bool tty = false;
-};
+using isolate::InstancePaths;
+using isolate::Stdio;
 
 // What launch() started. The caller is the parent: it waits for `pid`.
 struct Launched {
-  pid_t pid = -1;      // of the unit's first process, as the host numbers it
+  pid_t pid = -1;    // of the unit's first process, as the host numbers it
   sys::Fd pidfd;
+  sys::Fd terminal;  // the pseudo-terminal's master where Stdio asked for one
 };
 
 // What it takes to run one more process in a running unit.
