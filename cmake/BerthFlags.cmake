@@ -4,6 +4,7 @@ target_include_directories(berth_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_definitions(berth_flags INTERFACE _GNU_SOURCE BERTH_VERSION="${PROJECT_VERSION}")
 target_compile_options(berth_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wold-style-cast -Wsuggest-override -Wno-missing-field-initializers
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # GCC 12 misreads std::string's operator+ (its bug 105651)
   $<$<BOOL:${BERTH_WERROR}>:-Werror>)
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release")

@@ -1,5 +1,5 @@
-// OCI image-spec 1.1 documents, and Docker's schema 2 forms of them, as far as berth acts on them. Reading is strict
-// about what is used (every error names the field) and keeps nothing of what is not.
+// OCI image-spec 1.1 documents, and Docker's schema 2 forms of them, as far as berth acts on them. Reading is
+// strict about what is used (every error names the field) and keeps nothing of what is not.
 #pragma once
 
 #include <cstdint>
@@ -49,10 +49,11 @@ struct Descriptor {
   std::uint64_t size = 0;
   std::optional<Platform> platform;
   std::map<std::string, std::string> annotations;
+  std::vector<std::string> urls;  // where a non-distributable layer is to be had instead
 };
 
 inline constexpr std::size_t kMaxManifestBytes = 4 << 20;  // what registries accept (distribution-spec)
-inline constexpr std::size_t kMaxLayers = 500;              // overlay's own limit on lower directories
+inline constexpr std::size_t kMaxLayers = 500;             // overlay's own limit on lower directories
 
 struct Manifest {
   std::string media_type;

@@ -19,9 +19,9 @@ struct Reference {
 
   // "busybox" is docker.io/library/busybox:latest; "localhost/x" and "host:5000/x" name their registry.
   static Result<Reference> parse(std::string_view text);
-  std::string text() const;        // "docker.io/library/busybox:latest"
-  std::string name() const;        // without tag and digest
-  std::string familiar() const;    // the shortest form that parses back to the same: "busybox:latest"
+  std::string text() const;      // "docker.io/library/busybox:latest"
+  std::string name() const;      // without tag and digest
+  std::string familiar() const;  // the shortest form that parses back to the same: "busybox:latest"
 };
 
 }  // namespace berth::image
