@@ -1,5 +1,6 @@
-// Control groups behind one interface: version 2 where the kernel mounts its controllers there, version 1 (or a hybrid
-// host) otherwise. Callers speak cgroup v2's words (cpu.weight, cpu.max, memory.max, ...); v1 gets them mapped.
+// Control groups behind one interface: version 2 where the kernel mounts its controllers there, version 1 (or
+// a hybrid host) otherwise. Callers speak cgroup v2's words (cpu.weight, cpu.max, memory.max, ...); v1 gets
+// them mapped.
 #pragma once
 
 #include <sys/types.h>
@@ -32,11 +33,17 @@ struct Resources {
   std::optional<std::string> cpuset;          // "0-3,6"
   std::optional<std::uint64_t> memory_bytes;  // hard limit
   std::optional<std::uint64_t> memory_low_bytes;
-  std::optional<std::uint64_t> swap_bytes;    // of swap alone, beyond memory; 0 means none
+  std::optional<std::uint64_t> swap_bytes;  // of swap alone, beyond memory; 0 means none
   std::optional<std::uint64_t> pids;
-  std::optional<std::uint64_t> io_weight;     // 1-10000, default 100
+  std::optional<std::uint64_t> io_weight;  // 1-10000, default 100
   std::vector<IoMax> io_max;
 
+  // The options that were given, as typed: "--cpus", "--io-max".
+  std::vector<std::string_view> flags() const;
+  bool empty() const { return flags().empty(); }
+  // InvalidArgument naming the option whose value makes no sense on this machine (weights 1-10000, cpus 0.01
+  // to the online processors, memory of 512 KiB or more, ...).
+  Result<void> check() const;
   Json to_json() const;
   static Result<Resources> from_json(const JsonView& view);
 };
@@ -44,7 +51,7 @@ struct Resources {
 struct CgroupStats {
   std::uint64_t cpu_usage_us = 0;
   std::uint64_t cpu_throttled_us = 0;
-  std::uint64_t memory_bytes = 0;
+  std::uint64_t memory_bytes = 0;  // without file cache that can be dropped at once, as Docker counts
   std::uint64_t memory_peak_bytes = 0;
   std::optional<std::uint64_t> memory_limit_bytes;
   std::uint64_t oom_kills = 0;
@@ -54,18 +61,20 @@ struct CgroupStats {
   std::uint64_t io_write_bytes = 0;
 };
 
-// A device rule as the runtime spec has it; applied as v1 lists or a v2 eBPF program.
+// A device rule as the runtime spec has it; applied as v1 lists or a v2 eBPF program. Rules count in order,
+// the last one that matches decides; what none names stays allowed, so lists start with {false, 'a'}.
 struct DeviceRule {
   bool allow = false;
-  char type = 'a';                   // a, b or c
+  char type = 'a';                    // a, b or c
   std::optional<std::int64_t> major;  // absent: any
   std::optional<std::int64_t> minor;
-  std::string access;                // of r, w, m
+  std::string access;  // of r, w, m
 };
 
 enum class CgroupMode { None, V1, Hybrid, V2 };
 
-// What the kernel offers here, read from mountinfo alone (/proc/cgroups lists controllers that are not mounted).
+// What the kernel offers here, read from mountinfo alone (/proc/cgroups lists controllers that are not
+// mounted).
 struct CgroupHost {
   CgroupMode mode = CgroupMode::None;
   struct Hierarchy {
@@ -73,37 +82,44 @@ struct CgroupHost {
     std::string root;                      // what of the hierarchy is mounted there, normally "/"
     std::vector<std::string> controllers;  // "cpu", "cpuacct", ...; empty for named ones
     std::string own_path;                  // this process's group in it
+    std::string base;                      // the directory below which groups are made
   };
   std::vector<Hierarchy> v1;
-  std::string v2_mount;                      // "" where absent
-  std::vector<std::string> v2_controllers;   // usable there
-  bool writable = false;                     // this process can make groups
+  std::string v2_mount;  // "" where absent
+  std::string v2_base;   // the directory below which groups are made: delegated to us, or the mount
+  std::vector<std::string> v2_controllers;  // usable there
+  bool writable = false;                    // this process can make groups
   static Result<CgroupHost> probe();
-  // Why `controller` ("cpu", "memory", "io", "pids", "cpuset", "freezer", "devices") cannot be used; empty if it can.
+  // Why `controller` ("cpu", "memory", "io", "pids", "cpuset", "freezer", "devices") cannot be used; empty if
+  // it can.
   std::string why_not(std::string_view controller) const;
 };
 
-// One unit's control group (one directory a hierarchy). What it made outlives the process: remove() is the caller's.
+// One unit's control group (one directory a hierarchy). What it made outlives the process: remove() is the
+// caller's.
 class Cgroup {
  public:
   virtual ~Cgroup() = default;
 
-  // Makes or opens "berth/<id>" (`path` is relative to the mount). FailedPrecondition names a limit of `resources` that
-  // this kernel cannot keep. No process is in it yet.
+  // Makes or opens "berth/<id>" (`path` is relative to the base). FailedPrecondition names a limit of
+  // `resources` that this kernel cannot keep, and leaves nothing behind. No process is in it yet.
   static Result<std::unique_ptr<Cgroup>> create(const CgroupHost& host, const std::string& path,
                                                 const Resources& resources);
-  // For one that exists (after a restart of ours).
+  // For one that exists (after a restart of ours), also one that was made or removed by half; NotFound
+  // without any.
   static Result<std::unique_ptr<Cgroup>> open(const CgroupHost& host, const std::string& path);
 
   virtual Result<void> attach(pid_t pid) = 0;
+  // Also on a live group. Memory below what is in use is refused (FailedPrecondition).
   virtual Result<void> apply(const Resources& resources) = 0;
   virtual Result<void> set_devices(const std::vector<DeviceRule>& rules) = 0;
-  virtual Result<void> freeze(bool frozen) = 0;      // waits until it is so
+  virtual Result<void> freeze(bool frozen) = 0;  // waits until it is so
   virtual Result<bool> frozen() = 0;
-  virtual Result<std::vector<pid_t>> pids() = 0;     // in it and below
+  virtual Result<std::vector<pid_t>> pids() = 0;  // in it and below
   virtual Result<CgroupStats> stats() = 0;
   // Kills all that is in it (frozen or not), waits, removes the directories. Absent is fine.
   virtual Result<void> kill_all() = 0;
+  // Removes the directories; FailedPrecondition where processes are left. Absent is fine.
   virtual Result<void> remove() = 0;
   // A descriptor for clone3's CLONE_INTO_CGROUP; -1 under v1.
   virtual int clone_fd() const = 0;

@@ -1,0 +1,59 @@
+// A group under cgroup v1: one directory in each hierarchy. Also the form of a hybrid machine, whose
+// controllers are v1's.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sys/cgroup.hpp"
+#include "sys/cgroup_dir.hpp"
+
+namespace berth::sys {
+
+// The freezer's directory is the one that tells who belongs to the group: it is made first and removed last.
+class V1Cgroup final : public Cgroup {
+ public:
+  static Result<std::unique_ptr<Cgroup>> create(const CgroupHost& host, const std::string& path,
+                                                const Resources& resources);
+  static Result<std::unique_ptr<Cgroup>> open(const CgroupHost& host, const std::string& path);
+
+  Result<void> attach(pid_t pid) override;
+  Result<void> apply(const Resources& resources) override;
+  Result<void> set_devices(const std::vector<DeviceRule>& rules) override;
+  Result<void> freeze(bool frozen) override;
+  Result<bool> frozen() override;
+  Result<std::vector<pid_t>> pids() override;
+  Result<CgroupStats> stats() override;
+  Result<void> kill_all() override;
+  Result<void> remove() override;
+  int clone_fd() const override { return -1; }
+  std::vector<std::string> directories() const override;
+
+ private:
+  struct Part {
+    std::vector<std::string> controllers;
+    std::string base;
+    std::optional<CgroupDir> dir;  // absent until it is needed
+    bool holds(std::string_view controller) const;
+  };
+
+  V1Cgroup(const CgroupHost& host, std::string path);
+  const Part* find(std::string_view controller) const;
+  const CgroupDir* dir_of(std::string_view controller) const;
+  Result<void> make_dir(Part& part);
+  // The controller's directory; made now, with the group's processes moved in, where it was not needed
+  // before.
+  Result<const CgroupDir*> require(std::string_view controller, std::string_view why);
+  Result<void> adopt_processes(const CgroupDir& dir);
+  Result<Resources> with_kept_memory(const Resources& resources);
+  Result<void> kill_once();
+
+  CgroupHost host_;  // for its reasons why not
+  std::string path_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace berth::sys
