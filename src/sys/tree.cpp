@@ -1,4 +1,4 @@
-// Whole directory trees: make, remove, measure. Declared in sys/fd.hpp.
+// Whole directory trees: make, remove, measure. Declared in sys/fd.hpp and sys/entry.hpp.
 #include <dirent.h>
 #include <fmt/core.h>
 #include <unistd.h>
@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "sys/entry.hpp"
 #include "sys/fd.hpp"
 
 namespace berth::sys {
@@ -98,6 +99,8 @@ Result<void> remove_tree(const std::string& path) {
   TRY_DURING(fmt::format("cannot remove {}", path), remove_entry(AT_FDCWD, path));
   return {};
 }
+
+Result<void> remove_tree_at(int dir, const std::string& name) { return remove_entry(dir, name); }
 
 Result<std::uint64_t> disk_usage(const std::string& path) {
   std::set<std::pair<dev_t, ino_t>> seen;
