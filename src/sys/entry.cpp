@@ -22,9 +22,11 @@ Result<void> check(int status, std::string_view operation, const std::string& na
   return {};
 }
 
-// There are no *at() calls for extended attributes before Linux 6.13; the l*xattr calls follow everything but the
-// last component, and the magic link of the directory's descriptor is exactly the directory.
-std::string through_proc(int dir, const std::string& name) { return fmt::format("/proc/self/fd/{}/{}", dir, name); }
+// There are no *at() calls for extended attributes before Linux 6.13; the l*xattr calls follow everything but
+// the last component, and the magic link of the directory's descriptor is exactly the directory.
+std::string through_proc(int dir, const std::string& name) {
+  return fmt::format("/proc/self/fd/{}/{}", dir, name);
+}
 
 bool absent(int errno_value) { return errno_value == ENODATA || errno_value == EOPNOTSUPP; }
 
@@ -108,7 +110,8 @@ Result<std::vector<std::string>> list_names(int dir) {
   std::vector<std::string> names;
   errno = 0;
   while (const dirent* entry = ::readdir(stream)) {
-    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) names.emplace_back(entry->d_name);
+    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
+      names.emplace_back(entry->d_name);
   }
   const int problem = errno;
   ::closedir(stream);
@@ -153,7 +156,8 @@ Result<void> set_times_at(int dir, const std::string& name, const timespec& time
 
 Result<void> set_xattr(int fd, const Xattr& attribute) {
   const auto& [key, value] = attribute;
-  return check(::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0), "set the extended attribute", key);
+  return check(::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0), "set the extended attribute",
+               key);
 }
 
 Result<void> set_xattr_at(int dir, const std::string& name, const Xattr& attribute) {
@@ -163,22 +167,23 @@ Result<void> set_xattr_at(int dir, const std::string& name, const Xattr& attribu
 }
 
 Result<std::vector<Xattr>> read_xattrs(int fd) {
-  return read_all_xattrs([&](char* buffer, std::size_t size) { return ::flistxattr(fd, buffer, size); },
-                         [&](const char* key, char* buffer, std::size_t size) {
-                           return ::fgetxattr(fd, key, buffer, size);
-                         });
+  return read_all_xattrs(
+      [&](char* buffer, std::size_t size) { return ::flistxattr(fd, buffer, size); },
+      [&](const char* key, char* buffer, std::size_t size) { return ::fgetxattr(fd, key, buffer, size); });
 }
 
 Result<std::vector<Xattr>> read_xattrs_at(int dir, const std::string& name) {
   const std::string path = through_proc(dir, name);
-  return read_all_xattrs([&](char* buffer, std::size_t size) { return ::llistxattr(path.c_str(), buffer, size); },
-                         [&](const char* key, char* buffer, std::size_t size) {
-                           return ::lgetxattr(path.c_str(), key, buffer, size);
-                         });
+  return read_all_xattrs(
+      [&](char* buffer, std::size_t size) { return ::llistxattr(path.c_str(), buffer, size); },
+      [&](const char* key, char* buffer, std::size_t size) {
+        return ::lgetxattr(path.c_str(), key, buffer, size);
+      });
 }
 
 Result<std::optional<std::string>> get_xattr(int fd, const std::string& key) {
-  return read_sized([&](char* buffer, std::size_t size) { return ::fgetxattr(fd, key.c_str(), buffer, size); });
+  return read_sized(
+      [&](char* buffer, std::size_t size) { return ::fgetxattr(fd, key.c_str(), buffer, size); });
 }
 
 Result<std::optional<std::string>> get_xattr_at(int dir, const std::string& name, const std::string& key) {

@@ -1,5 +1,6 @@
-// Directory entries: operations on one name right below an open directory. None of them follows a symlink at that name,
-// so a tree that somebody else wrote cannot lead them elsewhere; `name` must be a single path component.
+// Directory entries: operations on one name right below an open directory. None of them follows a symlink at
+// that name, so a tree that somebody else wrote cannot lead them elsewhere; `name` must be a single path
+// component.
 #pragma once
 
 #include <sys/stat.h>
@@ -24,7 +25,7 @@ Result<void> make_node_at(int dir, const std::string& name, mode_t type_and_mode
 Result<void> make_symlink_at(const std::string& target, int dir, const std::string& name);
 Result<void> link_at(int from_dir, const std::string& from, int dir, const std::string& name);
 Result<std::string> read_link_at(int dir, const std::string& name);
-Result<void> remove_at(int dir, const std::string& name);  // not a directory; absent is fine
+Result<void> remove_at(int dir, const std::string& name);       // not a directory; absent is fine
 Result<void> remove_tree_at(int dir, const std::string& name);  // anything; absent is fine
 Result<std::vector<std::string>> list_names(int dir);           // sorted by byte value, without "." and ".."
 
@@ -47,11 +48,12 @@ Result<std::optional<std::string>> get_xattr(int fd, const std::string& key);
 Result<std::optional<std::string>> get_xattr_at(int dir, const std::string& name, const std::string& key);
 Result<void> remove_xattr(int fd, const std::string& key);  // absent is fine
 
-// Copies `size` bytes from the start of `from` to the start of `to`, sharing blocks where the file system can.
+// Copies `size` bytes from the start of `from` to the start of `to`, sharing blocks where the file system
+// can.
 Result<void> copy_bytes(int from, int to, std::uint64_t size);
 
-// Takes the calling thread's umask (and working directory) apart from the process's and clears the umask, so that files
-// made by this thread get exactly the mode asked for. False where the kernel refuses.
+// Takes the calling thread's umask (and working directory) apart from the process's and clears the umask, so
+// that files made by this thread get exactly the mode asked for. False where the kernel refuses.
 bool clear_thread_umask();
 
 }  // namespace berth::sys

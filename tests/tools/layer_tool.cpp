@@ -1,4 +1,5 @@
-// Unpacks and packs one layer, for the conformance tests and benchmarks that compare berth's trees with its peers'.
+// Unpacks and packs one layer, for the conformance tests and benchmarks that compare berth's trees with its
+// peers'.
 #include <fmt/core.h>
 
 #include <chrono>
@@ -11,8 +12,8 @@
 namespace {
 
 using berth::Code;
-using berth::Result;
 using berth::fail;
+using berth::Result;
 
 constexpr const char* kUsage =
     "usage: layer_tool unpack BLOB DIRECTORY [--user-xattrs] [--drop-owner] [PARENT...]\n"
@@ -40,7 +41,9 @@ Result<void> unpack(const std::vector<std::string>& words) {
 
 Result<void> pack(const std::vector<std::string>& words) {
   using berth::image::Compression;
-  const auto compression = words[2] == "gzip" ? Compression::Gzip : words[2] == "zstd" ? Compression::Zstd : Compression::None;
+  const auto compression = words[2] == "gzip"   ? Compression::Gzip
+                           : words[2] == "zstd" ? Compression::Zstd
+                                                : Compression::None;
   const bool plain = words.size() > 3 && words[3] == "--plain";
   const berth::sys::Fd out = TRY(berth::sys::open(words[1], O_WRONLY | O_CREAT | O_TRUNC, 0644));
   const auto layer = TRY(berth::image::pack_layer(words[0], out.get(), compression, plain));

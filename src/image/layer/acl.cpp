@@ -10,7 +10,8 @@
 namespace berth::image {
 namespace {
 
-// linux/posix_acl_xattr.h: a version, then entries of (tag, permissions, id), little-endian, sorted by tag and id.
+// linux/posix_acl_xattr.h: a version, then entries of (tag, permissions, id), little-endian, sorted by tag
+// and id.
 constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kNoId = 0xffffffff;
 
@@ -22,13 +23,20 @@ struct Member {
 
 std::uint16_t kernel_tag(int tag) {
   switch (tag) {
-    case ARCHIVE_ENTRY_ACL_USER_OBJ: return 0x01;
-    case ARCHIVE_ENTRY_ACL_USER: return 0x02;
-    case ARCHIVE_ENTRY_ACL_GROUP_OBJ: return 0x04;
-    case ARCHIVE_ENTRY_ACL_GROUP: return 0x08;
-    case ARCHIVE_ENTRY_ACL_MASK: return 0x10;
-    case ARCHIVE_ENTRY_ACL_OTHER: return 0x20;
-    default: return 0;
+    case ARCHIVE_ENTRY_ACL_USER_OBJ:
+      return 0x01;
+    case ARCHIVE_ENTRY_ACL_USER:
+      return 0x02;
+    case ARCHIVE_ENTRY_ACL_GROUP_OBJ:
+      return 0x04;
+    case ARCHIVE_ENTRY_ACL_GROUP:
+      return 0x08;
+    case ARCHIVE_ENTRY_ACL_MASK:
+      return 0x10;
+    case ARCHIVE_ENTRY_ACL_OTHER:
+      return 0x20;
+    default:
+      return 0;
   }
 }
 
@@ -44,7 +52,8 @@ std::vector<Member> members_of(archive_entry* entry, int list) {
     const std::uint16_t kind = kernel_tag(tag);
     const bool named = kind == 0x02 || kind == 0x08;
     if (kind == 0 || (named && id < 0)) continue;
-    members.push_back({kind, static_cast<std::uint16_t>(permissions & 7), named ? static_cast<std::uint32_t>(id) : kNoId});
+    members.push_back(
+        {kind, static_cast<std::uint16_t>(permissions & 7), named ? static_cast<std::uint32_t>(id) : kNoId});
   }
   std::sort(members.begin(), members.end(),
             [](const Member& a, const Member& b) { return std::tie(a.tag, a.id) < std::tie(b.tag, b.id); });

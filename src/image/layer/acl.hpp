@@ -9,8 +9,8 @@ struct archive_entry;
 
 namespace berth::image {
 
-// Adds system.posix_acl_access and system.posix_acl_default where `entry` has such lists (pax SCHILY.acl.*). Members
-// known by name alone are left out: names mean nothing outside the image.
+// Adds system.posix_acl_access and system.posix_acl_default where `entry` has such lists (pax SCHILY.acl.*).
+// Members known by name alone are left out: names mean nothing outside the image.
 void append_acls(archive_entry* entry, std::vector<sys::Xattr>& xattrs);
 
 }  // namespace berth::image

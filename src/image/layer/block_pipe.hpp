@@ -33,7 +33,9 @@ class BlockPipe {
   void stop();
 
  private:
-  std::span<char> block(std::size_t number) { return {storage_.data() + number % kBlocks * kBlockBytes, kBlockBytes}; }
+  std::span<char> block(std::size_t number) {
+    return {storage_.data() + number % kBlocks * kBlockBytes, kBlockBytes};
+  }
 
   std::vector<char> storage_;
   std::vector<std::size_t> sizes_;

@@ -15,10 +15,12 @@ namespace berth::image {
 namespace {
 
 constexpr std::size_t kInputBytes = 256 << 10;
-constexpr int kMaxWindowLog = 27;  // 128 MiB: what `zstd --long` makes and `zstd -d` takes without being asked
+constexpr int kMaxWindowLog =
+    27;  // 128 MiB: what `zstd --long` makes and `zstd -d` takes without being asked
 
 Failure damaged(std::string_view what) {
-  return fail(Code::DataLoss, fmt::format("the layer's {}: the blob is damaged; remove it and pull again", what));
+  return fail(Code::DataLoss,
+              fmt::format("the layer's {}: the blob is damaged; remove it and pull again", what));
 }
 
 // The compressed side: one buffer, refilled from the file.
@@ -103,7 +105,8 @@ class GzipDecoder final : public Decoder {
     state_->avail_in = static_cast<std::uint32_t>(bytes.size());
     const int status = isal_inflate(state_.get());
     if (status == ISAL_INCORRECT_CHECKSUM) return damaged("gzip checksum does not match");
-    if (status != ISAL_DECOMP_OK) return damaged(fmt::format("gzip stream is malformed (igzip error {})", status));
+    if (status != ISAL_DECOMP_OK)
+      return damaged(fmt::format("gzip stream is malformed (igzip error {})", status));
     input_.consume(bytes.size() - state_->avail_in);
     const bool stuck = bytes.empty() && state_->avail_out == room;
     if (stuck && state_->block_state != ISAL_BLOCK_FINISH) return damaged("gzip stream ends early");
@@ -120,7 +123,8 @@ class GzipDecoder final : public Decoder {
     }
     for (;;) {
       const std::string_view rest = input_.bytes();
-      if (rest.find_first_not_of('\0') != std::string_view::npos) return damaged("gzip stream is followed by garbage");
+      if (rest.find_first_not_of('\0') != std::string_view::npos)
+        return damaged("gzip stream is followed by garbage");
       input_.consume(rest.size());
       TRY(input_.fill(1));
       if (input_.bytes().empty()) break;
@@ -173,7 +177,8 @@ class ZstdDecoder final : public Decoder {
 
 // RFC 8878, 3.1.2: 0x184D2A50 to 0x184D2A5F in little-endian order.
 bool is_zstd_skippable(std::string_view bytes) {
-  return bytes.size() >= 4 && (static_cast<unsigned char>(bytes[0]) & 0xf0U) == 0x50 && bytes.substr(1, 3) == "\x2a\x4d\x18";
+  return bytes.size() >= 4 && (static_cast<unsigned char>(bytes[0]) & 0xf0U) == 0x50 &&
+         bytes.substr(1, 3) == "\x2a\x4d\x18";
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ class Decoder {
   virtual Result<std::size_t> read(std::span<char> out) = 0;
 };
 
-// Reads `blob` from its current position. gzip (RFC 1952, any number of members) and zstd (RFC 8878, any number of
-// frames, windows of up to 128 MiB) are told by their first bytes; everything else passes as it is.
+// Reads `blob` from its current position. gzip (RFC 1952, any number of members) and zstd (RFC 8878, any
+// number of frames, windows of up to 128 MiB) are told by their first bytes; everything else passes as it is.
 Result<std::unique_ptr<Decoder>> open_decoder(int blob, Progress progress);
 
 }  // namespace berth::image

@@ -14,7 +14,8 @@ namespace {
 constexpr int kMaxSymlinks = 40;  // on one path, as the kernel has it
 constexpr mode_t kOwnerAccess = 0700;
 
-// Of directories that neither the archive nor the parents describe. A fixed time keeps unpacking deterministic.
+// Of directories that neither the archive nor the parents describe. A fixed time keeps unpacking
+// deterministic.
 Metadata default_directory() { return Metadata{0755, 0, 0, timespec{}, {}}; }
 
 void push_reversed(std::vector<std::string>& pending, std::string_view path) {
@@ -67,7 +68,8 @@ Result<void> DirChain::enter(std::span<const std::string_view> path) {
       ++depth;
       continue;
     }
-    if (++symlinks > kMaxSymlinks) return fail(Code::InvalidArgument, "its directory is a circle of symlinks");
+    if (++symlinks > kMaxSymlinks)
+      return fail(Code::InvalidArgument, "its directory is a circle of symlinks");
     if (target->starts_with('/')) depth = 0;
     push_reversed(pending, *target);
   }
@@ -91,10 +93,13 @@ Result<std::optional<std::string>> DirChain::step(const std::string& name) {
     return std::optional<std::string>{};
   }
   switch (directory.error().sys_errno) {
-    case ENOENT: return step_into_missing(name);
+    case ENOENT:
+      return step_into_missing(name);
     case ENOTDIR:
-    case ELOOP: return step_over_file(name);
-    default: return fail(std::move(directory).error());
+    case ELOOP:
+      return step_over_file(name);
+    default:
+      return fail(std::move(directory).error());
   }
 }
 
@@ -166,7 +171,8 @@ Result<void> DirChain::push(const std::string& name, sys::Fd directory, bool fre
     }
   }
   frame.hides_parents = !frames_.empty() && frames_.back().hides_parents;
-  if (!fresh && !parents_->empty()) frame.hides_parents = frame.hides_parents || TRY(marks_->is_opaque(opened));
+  if (!fresh && !parents_->empty())
+    frame.hides_parents = frame.hides_parents || TRY(marks_->is_opaque(opened));
   frames_.push_back(std::move(frame));
   return {};
 }
@@ -176,7 +182,8 @@ Result<void> DirChain::apply(const Metadata& metadata, bool fresh) {
   const int directory = frame.directory.get();
   if (!fresh) {
     for (const auto& [key, value] : TRY(sys::read_xattrs(directory))) {
-      if (!is_overlay_xattr(key)) static_cast<void>(sys::remove_xattr(directory, key));  // a label may not go: fine
+      if (!is_overlay_xattr(key))
+        static_cast<void>(sys::remove_xattr(directory, key));  // a label may not go: fine
     }
   }
   TRY(writer_->apply_to_directory(directory, metadata));

@@ -13,12 +13,12 @@
 
 namespace berth::image {
 
-// Goes to directories of a layer below `root`, one component at a time and each below the one before, so nothing an
-// archive says leads outside. Symlinks on the way are resolved as after chroot(root), also those that only a parent
-// layer has; directories that are missing are made, as the parents have them.
+// Goes to directories of a layer below `root`, one component at a time and each below the one before, so
+// nothing an archive says leads outside. Symlinks on the way are resolved as after chroot(root), also those
+// that only a parent layer has; directories that are missing are made, as the parents have them.
 //
-// A directory's times (and, for a user who needs it, its mode) are put right when the chain leaves it: what is on disk
-// is final except along the chain, and memory is bounded by kMaxDepth. Used by one thread.
+// A directory's times (and, for a user who needs it, its mode) are put right when the chain leaves it: what
+// is on disk is final except along the chain, and memory is bounded by kMaxDepth. Used by one thread.
 class DirChain {
  public:
   static constexpr std::size_t kMaxDepth = 512;  // open directories
@@ -44,8 +44,8 @@ class DirChain {
   // Whether this layer hides what the parents have in the current directory.
   bool hides_parents() const { return frames_.back().hides_parents; }
   Result<void> make_opaque();
-  std::uint64_t made() const { return made_; }            // directories
-  std::uint64_t replaced() const { return replaced_; }    // entries cleared away
+  std::uint64_t made() const { return made_; }          // directories
+  std::uint64_t replaced() const { return replaced_; }  // entries cleared away
 
  private:
   struct Frame {

@@ -24,7 +24,10 @@ class PlainEncoder final : public Encoder {
 class GzipEncoder final : public Encoder {
  public:
   explicit GzipEncoder(int out)
-      : Encoder(out), stream_(std::make_unique<isal_zstream>()), level_(ISAL_DEF_LVL3_DEFAULT), output_(kOutputBytes) {
+      : Encoder(out),
+        stream_(std::make_unique<isal_zstream>()),
+        level_(ISAL_DEF_LVL3_DEFAULT),
+        output_(kOutputBytes) {
     isal_deflate_init(stream_.get());
     stream_->gzip_flag = IGZIP_GZIP;  // with an empty header: no name, no time
     stream_->level = kGzipLevel;
@@ -41,7 +44,8 @@ class GzipEncoder final : public Encoder {
       stream_->next_out = output_.data();
       stream_->avail_out = static_cast<std::uint32_t>(output_.size());
       const int status = isal_deflate(stream_.get());
-      if (status != COMP_OK) return fail(Code::Internal, fmt::format("cannot compress: igzip error {}", status));
+      if (status != COMP_OK)
+        return fail(Code::Internal, fmt::format("cannot compress: igzip error {}", status));
       TRY(put({reinterpret_cast<const char*>(output_.data()), output_.size() - stream_->avail_out}));
     } while (stream_->avail_out == 0 || stream_->avail_in > 0);
     return {};
@@ -65,8 +69,10 @@ class ZstdEncoder final : public Encoder {
     ZSTD_inBuffer source{bytes.data(), bytes.size(), 0};
     for (;;) {
       ZSTD_outBuffer target{output_.data(), output_.size(), 0};
-      const std::size_t left = ZSTD_compressStream2(context_.get(), &target, &source, last ? ZSTD_e_end : ZSTD_e_continue);
-      if (ZSTD_isError(left) != 0) return fail(Code::Internal, fmt::format("cannot compress: {}", ZSTD_getErrorName(left)));
+      const std::size_t left =
+          ZSTD_compressStream2(context_.get(), &target, &source, last ? ZSTD_e_end : ZSTD_e_continue);
+      if (ZSTD_isError(left) != 0)
+        return fail(Code::Internal, fmt::format("cannot compress: {}", ZSTD_getErrorName(left)));
       TRY(put({output_.data(), target.pos}));
       if (last ? left == 0 : source.pos == source.size) return {};
     }
@@ -83,9 +89,12 @@ class ZstdEncoder final : public Encoder {
 
 std::unique_ptr<Encoder> Encoder::make(int out, Compression compression) {
   switch (compression) {
-    case Compression::Gzip: return std::make_unique<GzipEncoder>(out);
-    case Compression::Zstd: return std::make_unique<ZstdEncoder>(out);
-    case Compression::None: break;
+    case Compression::Gzip:
+      return std::make_unique<GzipEncoder>(out);
+    case Compression::Zstd:
+      return std::make_unique<ZstdEncoder>(out);
+    case Compression::None:
+      break;
   }
   return std::make_unique<PlainEncoder>(out);
 }

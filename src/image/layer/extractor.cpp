@@ -11,10 +11,10 @@
 namespace berth::image {
 namespace {
 
-constexpr std::string_view kWhiteout = ".wh.";       // image-spec, layer.md: Whiteouts
-constexpr std::string_view kReserved = ".wh..wh.";   // AUFS's own files, of no meaning elsewhere
+constexpr std::string_view kWhiteout = ".wh.";      // image-spec, layer.md: Whiteouts
+constexpr std::string_view kReserved = ".wh..wh.";  // AUFS's own files, of no meaning elsewhere
 constexpr std::string_view kOpaque = ".wh..wh..opq";
-constexpr std::size_t kMaxName = 255;                // NAME_MAX of Linux file systems
+constexpr std::size_t kMaxName = 255;  // NAME_MAX of Linux file systems
 constexpr std::uint64_t kDirectoryBytes = 4096;
 
 // The components of an entry's path; "./x", "/x" and "x//y" are taken as below the root.
@@ -27,7 +27,8 @@ Result<std::vector<std::string_view>> components(std::string_view path) {
     if (part.empty() || part == ".") continue;
     if (part == "..") return fail(Code::InvalidArgument, "\"..\" in a path: it would lead out of the layer");
     if (part.size() > kMaxName) {
-      return fail(Code::InvalidArgument, fmt::format("a name of {} bytes: {} is the most", part.size(), kMaxName));
+      return fail(Code::InvalidArgument,
+                  fmt::format("a name of {} bytes: {} is the most", part.size(), kMaxName));
     }
     parts.push_back(part);
   }
@@ -39,13 +40,16 @@ bool is_reserved(const std::vector<std::string_view>& path) {
                      [](std::string_view part) { return part.starts_with(kReserved) && part != kOpaque; });
 }
 
-bool is_whiteout_device(const TarEntry& entry) { return entry.type == EntryType::CharDevice && entry.device == 0; }
+bool is_whiteout_device(const TarEntry& entry) {
+  return entry.type == EntryType::CharDevice && entry.device == 0;
+}
 
 }  // namespace
 
 Result<void> Extractor::run(TarReader& archive, const std::string& target, const UnpackOptions& options,
                             UnpackedLayer& layer) {
-  const Parents parents = TRY_DURING("cannot open a parent layer", Parents::open(options.parents, options.user_xattrs));
+  const Parents parents =
+      TRY_DURING("cannot open a parent layer", Parents::open(options.parents, options.user_xattrs));
   return Extractor(options, parents).extract_all(archive, target, layer);
 }
 
@@ -60,7 +64,8 @@ Result<void> Extractor::extract_all(TarReader& archive, const std::string& targe
   TRY(chain.finish());
   layer.entries = entries_;
   // Something that was counted has gone again: rare enough to count anew.
-  layer.size_bytes = chain.replaced() > 0 ? TRY(sys::disk_usage(target)) : disk_bytes_ + chain.made() * kDirectoryBytes;
+  layer.size_bytes =
+      chain.replaced() > 0 ? TRY(sys::disk_usage(target)) : disk_bytes_ + chain.made() * kDirectoryBytes;
   return {};
 }
 
@@ -78,7 +83,8 @@ Result<void> Extractor::check_limits(const TarEntry& entry) {
     return exceeded("the layer's files claim more bytes", limits.max_bytes);
   }
   content_bytes_ += size;
-  if (limits.max_path_bytes != 0 && std::max(entry.path.size(), entry.target.size()) > limits.max_path_bytes) {
+  if (limits.max_path_bytes != 0 &&
+      std::max(entry.path.size(), entry.target.size()) > limits.max_path_bytes) {
     return exceeded("its path or its link's target is longer", limits.max_path_bytes);
   }
   std::size_t xattr_bytes = 0;
@@ -93,28 +99,35 @@ Result<void> Extractor::add(const TarEntry& entry, TarReader& archive, DirChain&
   std::vector<std::string_view> path = TRY(components(entry.path));
   if (path.empty()) {
     if (entry.path.empty()) return fail(Code::InvalidArgument, "an empty name");
-    if (entry.type != EntryType::Directory) return fail(Code::InvalidArgument, "the root must be a directory");
+    if (entry.type != EntryType::Directory)
+      return fail(Code::InvalidArgument, "the root must be a directory");
     return chain.set_root(entry.metadata);
   }
   if (is_reserved(path)) return {};
   const std::string name(path.back());
   path.pop_back();
   for (const std::string_view part : path) {
-    if (part.starts_with(kWhiteout)) return fail(Code::InvalidArgument, "below a whiteout, which has no content");
+    if (part.starts_with(kWhiteout))
+      return fail(Code::InvalidArgument, "below a whiteout, which has no content");
   }
   if (name.starts_with(kWhiteout) || is_whiteout_device(entry)) {
     TRY(chain.enter(path));
     if (name == kOpaque) return chain.make_opaque();
-    const std::string_view hidden = name.starts_with(kWhiteout) ? std::string_view(name).substr(kWhiteout.size()) : name;
+    const std::string_view hidden =
+        name.starts_with(kWhiteout) ? std::string_view(name).substr(kWhiteout.size()) : name;
     return add_whiteout(hidden, chain);
   }
   if (entry.type == EntryType::HardLink) return add_hard_link(path, name, entry, chain);
   TRY(chain.enter(path));
   switch (entry.type) {
-    case EntryType::Directory: return chain.set_directory(name, entry.metadata);
-    case EntryType::File: return add_file(name, entry, archive, chain);
-    case EntryType::Symlink: return add_symlink(name, entry, chain);
-    default: return add_node(name, entry, chain);
+    case EntryType::Directory:
+      return chain.set_directory(name, entry.metadata);
+    case EntryType::File:
+      return add_file(name, entry, archive, chain);
+    case EntryType::Symlink:
+      return add_symlink(name, entry, chain);
+    default:
+      return add_node(name, entry, chain);
   }
 }
 
@@ -164,7 +177,8 @@ Result<void> Extractor::write_content(int file, const TarEntry& entry, TarReader
     end = offset;
   }
   // A hole at the end of a sparse file.
-  if (end < entry.size && ::ftruncate(file, static_cast<off_t>(entry.size)) != 0) return fail_errno("cannot extend");
+  if (end < entry.size && ::ftruncate(file, static_cast<off_t>(entry.size)) != 0)
+    return fail_errno("cannot extend");
   return {};
 }
 
@@ -186,14 +200,16 @@ Result<void> Extractor::add_node(const std::string& name, const TarEntry& entry,
   if (TRY(sys::find_at(chain.fd(), name))) TRY(chain.clear(name));
   auto made = sys::make_node_at(chain.fd(), name, type | 0600, entry.device);
   if (!made && made.error().sys_errno == EPERM) {
-    writer_.left_out("device", fmt::format("the device {}: this user may not make devices", quoted(entry.path)));
+    writer_.left_out("device",
+                     fmt::format("the device {}: this user may not make devices", quoted(entry.path)));
     return {};
   }
   TRY(std::move(made));
   return writer_.apply_at(chain.fd(), name, entry.metadata, false);
 }
 
-// A hard link is another name for an inode: the entry's own metadata says nothing about it, whatever it claims.
+// A hard link is another name for an inode: the entry's own metadata says nothing about it, whatever it
+// claims.
 Result<void> Extractor::add_hard_link(const std::vector<std::string_view>& parent, const std::string& name,
                                       const TarEntry& entry, DirChain& chain) {
   const auto attempt = fmt::format("hard link to {}", quoted(entry.target));

@@ -9,9 +9,9 @@
 
 namespace berth::image {
 
-// Applies metadata in the order that keeps it: owner (which clears set-id bits and capabilities), extended attributes
-// (which need write permission), mode, times. What this user or file system cannot keep is left out with one warning
-// a kind; everything else is an error.
+// Applies metadata in the order that keeps it: owner (which clears set-id bits and capabilities), extended
+// attributes (which need write permission), mode, access lists, times. What this user or file system cannot
+// keep is left out with one warning a kind; everything else is an error.
 class MetadataWriter {
  public:
   explicit MetadataWriter(bool keep_owner) : keep_owner_(keep_owner) {}
@@ -28,7 +28,7 @@ class MetadataWriter {
 
  private:
   template <typename Set>
-  Result<void> apply_xattrs(const Metadata& metadata, Set set);
+  Result<void> apply_xattrs(const Metadata& metadata, bool acls, Set set);
 
   bool keep_owner_;
   std::set<std::string> warned_;

@@ -6,7 +6,9 @@
 
 namespace berth::image {
 
-Result<void> OverlayMarks::make_opaque(int directory) const { return sys::set_xattr(directory, {prefix_ + "opaque", "y"}); }
+Result<void> OverlayMarks::make_opaque(int directory) const {
+  return sys::set_xattr(directory, {prefix_ + "opaque", "y"});
+}
 
 Result<bool> OverlayMarks::is_opaque(int directory) const {
   return TRY(sys::get_xattr(directory, prefix_ + "opaque")).value_or("") == "y";
@@ -22,7 +24,8 @@ Result<void> OverlayMarks::make_whiteout(int directory, const std::string& name)
   return {};
 }
 
-Result<bool> OverlayMarks::is_whiteout(int directory, const std::string& name, const struct stat& info) const {
+Result<bool> OverlayMarks::is_whiteout(int directory, const std::string& name,
+                                       const struct stat& info) const {
   if (S_ISCHR(info.st_mode)) return info.st_rdev == 0;
   if (!S_ISREG(info.st_mode) || info.st_size != 0) return false;
   return TRY(sys::get_xattr_at(directory, name, prefix_ + "whiteout")).has_value();

@@ -18,7 +18,8 @@ constexpr std::size_t kReadBytes = 256 << 10;
 // Walks a tree, sorted by name, and writes each file as an entry. Holds one descriptor a level of depth.
 class Packer {
  public:
-  Packer(TarWriter& archive, bool plain_tree) : archive_(archive), plain_tree_(plain_tree), buffer_(kReadBytes) {}
+  Packer(TarWriter& archive, bool plain_tree)
+      : archive_(archive), plain_tree_(plain_tree), buffer_(kReadBytes) {}
 
   Result<void> pack_root(int directory) {
     const struct stat info = TRY(sys::stat_of(directory));
@@ -46,13 +47,20 @@ class Packer {
 
 std::optional<EntryType> type_of(mode_t mode) {
   switch (mode & S_IFMT) {
-    case S_IFREG: return EntryType::File;
-    case S_IFDIR: return EntryType::Directory;
-    case S_IFLNK: return EntryType::Symlink;
-    case S_IFCHR: return EntryType::CharDevice;
-    case S_IFBLK: return EntryType::BlockDevice;
-    case S_IFIFO: return EntryType::Fifo;
-    default: return std::nullopt;  // a socket, which means nothing without its server
+    case S_IFREG:
+      return EntryType::File;
+    case S_IFDIR:
+      return EntryType::Directory;
+    case S_IFLNK:
+      return EntryType::Symlink;
+    case S_IFCHR:
+      return EntryType::CharDevice;
+    case S_IFBLK:
+      return EntryType::BlockDevice;
+    case S_IFIFO:
+      return EntryType::Fifo;
+    default:
+      return std::nullopt;  // a socket, which means nothing without its server
   }
 }
 
@@ -61,7 +69,8 @@ Result<bool> Packer::is_opaque(int directory) const {
 }
 
 Result<bool> Packer::is_whiteout(int directory, const std::string& name, const struct stat& info) const {
-  return TRY(privileged_.is_whiteout(directory, name, info)) || TRY(rootless_.is_whiteout(directory, name, info));
+  return TRY(privileged_.is_whiteout(directory, name, info)) ||
+         TRY(rootless_.is_whiteout(directory, name, info));
 }
 
 Result<void> Packer::pack_children(int directory, const std::string& prefix) {
@@ -113,7 +122,8 @@ Result<void> Packer::pack_file(int directory, const std::string& name, TarEntry&
   TRY(archive_.add(entry));
   std::uint64_t left = entry.size;
   while (left > 0) {
-    const std::size_t count = TRY(sys::read_some(file.get(), std::span(buffer_).first(std::min(left, kReadBytes))));
+    const std::size_t count =
+        TRY(sys::read_some(file.get(), std::span(buffer_).first(std::min(left, kReadBytes))));
     if (count == 0) return fail(Code::Aborted, "it shrank meanwhile");
     TRY(archive_.write({buffer_.data(), count}));
     left -= count;
@@ -129,11 +139,13 @@ Result<void> Packer::pack_marker(const std::string& path) {
 
 }  // namespace
 
-Result<PackedLayer> pack_layer(const std::string& directory, int out, Compression compression, bool plain_tree) {
+Result<PackedLayer> pack_layer(const std::string& directory, int out, Compression compression,
+                               bool plain_tree) {
   const auto attempt = fmt::format("cannot pack {} as a layer", directory);
   const sys::Fd root = TRY_DURING(attempt, sys::open(directory, O_RDONLY | O_DIRECTORY));
   const auto encoder = Encoder::make(out, compression);
-  TarWriter archive = TRY(TarWriter::open([&encoder](std::string_view bytes) { return encoder->write(bytes); }));
+  TarWriter archive =
+      TRY(TarWriter::open([&encoder](std::string_view bytes) { return encoder->write(bytes); }));
   TRY_DURING(attempt, Packer(archive, plain_tree).pack_root(root.get()));
   TRY_DURING(attempt, archive.finish());
   return TRY_DURING(attempt, encoder->finish());

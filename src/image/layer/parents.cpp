@@ -16,9 +16,12 @@ Result<std::optional<Parents::Found>> Parents::find(std::span<const std::string>
   for (const sys::Fd& root : roots_) {
     Found found;
     switch (TRY(look(root.get(), path, found))) {
-      case Verdict::Found: return std::optional(std::move(found));
-      case Verdict::Hidden: return std::optional<Found>{};
-      case Verdict::Below: break;
+      case Verdict::Found:
+        return std::optional(std::move(found));
+      case Verdict::Hidden:
+        return std::optional<Found>{};
+      case Verdict::Below:
+        break;
     }
   }
   return std::optional<Found>{};

@@ -13,8 +13,8 @@
 namespace berth::image {
 namespace {
 
-// libarchive turns the UTF-8 of pax headers into the locale's encoding, normalising on the way; in the C locale it
-// keeps the bytes. Switched for the calling thread alone, around each call.
+// libarchive turns the UTF-8 of pax headers into the locale's encoding, normalising on the way; in the C
+// locale it keeps the bytes. Switched for the calling thread alone, around each call.
 class PlainLocale {
  public:
   PlainLocale() : before_(::uselocale(c_locale())) {}
@@ -37,21 +37,29 @@ struct ArchiveCloser {
 Result<EntryType> type_of(archive_entry* entry, const std::string& path) {
   if (archive_entry_hardlink(entry) != nullptr) return EntryType::HardLink;
   switch (archive_entry_filetype(entry)) {
-    case AE_IFREG: return EntryType::File;
-    case AE_IFDIR: return EntryType::Directory;
-    case AE_IFLNK: return EntryType::Symlink;
-    case AE_IFCHR: return EntryType::CharDevice;
-    case AE_IFBLK: return EntryType::BlockDevice;
-    case AE_IFIFO: return EntryType::Fifo;
+    case AE_IFREG:
+      return EntryType::File;
+    case AE_IFDIR:
+      return EntryType::Directory;
+    case AE_IFLNK:
+      return EntryType::Symlink;
+    case AE_IFCHR:
+      return EntryType::CharDevice;
+    case AE_IFBLK:
+      return EntryType::BlockDevice;
+    case AE_IFIFO:
+      return EntryType::Fifo;
     default:
-      return fail(Code::InvalidArgument, fmt::format("entry {}: a file type that layers cannot hold", quoted(path)));
+      return fail(Code::InvalidArgument,
+                  fmt::format("entry {}: a file type that layers cannot hold", quoted(path)));
   }
 }
 
 // -1 means "leave as it is" to chown(2): no file can belong to it.
 Result<std::uint32_t> id_of(std::int64_t value, std::string_view what, const std::string& path) {
   if (value < 0 || value >= std::numeric_limits<std::uint32_t>::max()) {
-    return fail(Code::InvalidArgument, fmt::format("entry {}: {} {} is out of range", quoted(path), what, value));
+    return fail(Code::InvalidArgument,
+                fmt::format("entry {}: {} {} is out of range", quoted(path), what, value));
   }
   return static_cast<std::uint32_t>(value);
 }
@@ -70,6 +78,12 @@ void read_xattrs(archive_entry* source, std::vector<sys::Xattr>& xattrs) {
   append_acls(source, xattrs);
 }
 
+// libarchive 3.6 reads "-1.5" as the seconds -1 and the fraction +0.5.
+timespec signed_time(std::int64_t seconds, long nanoseconds) {
+  if (seconds < 0 && nanoseconds > 0) return {seconds - 1, 1'000'000'000 - nanoseconds};
+  return {seconds, nanoseconds};
+}
+
 std::string text_or_empty(const char* text) { return text == nullptr ? std::string() : std::string(text); }
 
 }  // namespace
@@ -80,6 +94,7 @@ struct TarReader::State {
   std::optional<Error> source_error;
   std::uint64_t header_bytes = 0;
   bool in_header = false;
+  bool in_content = false;
 
   static la_ssize_t pull(archive* handle, void* self, const void** bytes);
   Failure failure(int status);
@@ -105,8 +120,9 @@ la_ssize_t TarReader::State::pull(archive* handle, void* self, const void** byte
 Failure TarReader::State::failure(int status) {
   if (source_error) return fail(*source_error);
   const char* reason = archive_error_string(handle.get());
-  return fail(Code::DataLoss, fmt::format("the layer is not a sound tar archive: {}",
-                                          reason == nullptr ? fmt::format("libarchive error {}", status) : reason));
+  return fail(Code::DataLoss,
+              fmt::format("the layer is not a sound tar archive: {}",
+                          reason == nullptr ? fmt::format("libarchive error {}", status) : reason));
 }
 
 TarReader::TarReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -128,10 +144,10 @@ Result<TarReader> TarReader::open(Source source) {
 }
 
 Result<bool> TarReader::next(TarEntry& entry) {
-  const PlainLocale locale;
-  archive* handle = state_->handle.get();
   while (TRY(read())) {
   }
+  const PlainLocale locale;
+  archive* handle = state_->handle.get();
   state_->in_header = true;
   state_->header_bytes = 0;
   archive_entry* source = nullptr;
@@ -139,10 +155,12 @@ Result<bool> TarReader::next(TarEntry& entry) {
   state_->in_header = false;
   if (status == ARCHIVE_EOF && !state_->source_error) return false;
   if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return state_->failure(status);
+  state_->in_content = true;
 
   entry.path = text_or_empty(archive_entry_pathname(source));
   entry.type = TRY(type_of(source, entry.path));
-  const char* target = entry.type == EntryType::HardLink ? archive_entry_hardlink(source) : archive_entry_symlink(source);
+  const char* target =
+      entry.type == EntryType::HardLink ? archive_entry_hardlink(source) : archive_entry_symlink(source);
   entry.target = text_or_empty(target);
   const std::int64_t size = archive_entry_size(source);
   if (size < 0) return fail(Code::DataLoss, fmt::format("entry {}: a negative size", quoted(entry.path)));
@@ -153,18 +171,22 @@ Result<bool> TarReader::next(TarEntry& entry) {
   metadata.mode = archive_entry_perm(source) & 07777;
   metadata.uid = TRY(id_of(archive_entry_uid(source), "uid", entry.path));
   metadata.gid = TRY(id_of(archive_entry_gid(source), "gid", entry.path));
-  metadata.mtime = {archive_entry_mtime(source), archive_entry_mtime_nsec(source)};
+  metadata.mtime = signed_time(archive_entry_mtime(source), archive_entry_mtime_nsec(source));
   read_xattrs(source, metadata.xattrs);
   return true;
 }
 
 Result<std::optional<TarReader::Block>> TarReader::read() {
+  if (!state_->in_content) return std::optional<Block>{};
   const PlainLocale locale;
   const void* bytes = nullptr;
   std::size_t size = 0;
   la_int64_t offset = 0;
   const int status = archive_read_data_block(state_->handle.get(), &bytes, &size, &offset);
-  if (status == ARCHIVE_EOF) return std::optional<Block>{};
+  if (status == ARCHIVE_EOF) {
+    state_->in_content = false;
+    return std::optional<Block>{};
+  }
   if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return state_->failure(status);
   if (offset < 0) return fail(Code::DataLoss, "the layer is not a sound tar archive: a negative offset");
   return std::optional(Block{{static_cast<const char*>(bytes), size}, static_cast<std::uint64_t>(offset)});

@@ -1,4 +1,5 @@
-// Reads tar archives (ustar, pax, GNU, v7) entry by entry. The adapter to libarchive: nothing of it shows here.
+// Reads tar archives (ustar, pax, GNU, v7) entry by entry. The adapter to libarchive: nothing of it shows
+// here.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,9 @@
 
 namespace berth::image {
 
-// Used by one thread. Names come out byte for byte, whatever their encoding. Headers (long names, extended attributes,
-// maps of sparse files) of more than kMaxHeaderBytes an entry are refused, so memory is bounded whatever the archive says.
+// Used by one thread. Names come out byte for byte, whatever their encoding. Headers (long names, extended
+// attributes, maps of sparse files) of more than kMaxHeaderBytes an entry are refused, so memory is bounded
+// whatever the archive says.
 class TarReader {
  public:
   static constexpr std::uint64_t kMaxHeaderBytes = 4 << 20;

@@ -11,8 +11,8 @@
 namespace berth::image {
 namespace {
 
-// In this locale libarchive writes valid UTF-8 as it is, and marks a name that is not with hdrcharset=BINARY. Switched
-// for the calling thread alone, around each call.
+// In this locale libarchive writes valid UTF-8 as it is, and marks a name that is not with hdrcharset=BINARY.
+// Switched for the calling thread alone, around each call.
 class Utf8Locale {
  public:
   Utf8Locale() : before_(::uselocale(utf8_locale())) {}
@@ -37,15 +37,29 @@ struct EntryCloser {
 
 mode_t file_type(EntryType type) {
   switch (type) {
-    case EntryType::Directory: return AE_IFDIR;
-    case EntryType::Symlink: return AE_IFLNK;
-    case EntryType::CharDevice: return AE_IFCHR;
-    case EntryType::BlockDevice: return AE_IFBLK;
-    case EntryType::Fifo: return AE_IFIFO;
+    case EntryType::Directory:
+      return AE_IFDIR;
+    case EntryType::Symlink:
+      return AE_IFLNK;
+    case EntryType::CharDevice:
+      return AE_IFCHR;
+    case EntryType::BlockDevice:
+      return AE_IFBLK;
+    case EntryType::Fifo:
+      return AE_IFIFO;
     case EntryType::File:
-    case EntryType::HardLink: break;
+    case EntryType::HardLink:
+      break;
   }
   return AE_IFREG;
+}
+
+// libarchive 3.6 writes seconds and fraction as they are, but pax has one signed number: -1.5 is the second
+// -2 and half a second. The last second before 1970 would lose its sign and goes without fraction.
+void set_time(archive_entry* to, const timespec& time) {
+  if (time.tv_sec >= 0 || time.tv_nsec == 0) return archive_entry_set_mtime(to, time.tv_sec, time.tv_nsec);
+  if (time.tv_sec == -1) return archive_entry_set_mtime(to, -1, 0);
+  archive_entry_set_mtime(to, time.tv_sec + 1, 1'000'000'000 - time.tv_nsec);
 }
 
 void fill(archive_entry* to, const TarEntry& from) {
@@ -55,7 +69,7 @@ void fill(archive_entry* to, const TarEntry& from) {
   archive_entry_set_perm(to, from.metadata.mode);
   archive_entry_set_uid(to, from.metadata.uid);
   archive_entry_set_gid(to, from.metadata.gid);
-  archive_entry_set_mtime(to, from.metadata.mtime.tv_sec, from.metadata.mtime.tv_nsec);
+  set_time(to, from.metadata.mtime);
   archive_entry_set_size(to, from.type == EntryType::File ? static_cast<la_int64_t>(from.size) : 0);
   if (from.type == EntryType::HardLink) archive_entry_copy_hardlink(to, from.target.c_str());
   if (from.type == EntryType::Symlink) archive_entry_copy_symlink(to, from.target.c_str());
@@ -90,7 +104,8 @@ la_ssize_t TarWriter::State::push(archive* handle, void* self, const void* bytes
 Failure TarWriter::State::failure(std::string_view attempt) {
   if (sink_error) return fail(*sink_error);
   const char* reason = archive_error_string(handle.get());
-  return fail(Code::Internal, fmt::format("{}: {}", attempt, reason == nullptr ? "unknown libarchive error" : reason));
+  return fail(Code::Internal,
+              fmt::format("{}: {}", attempt, reason == nullptr ? "unknown libarchive error" : reason));
 }
 
 TarWriter::TarWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -126,13 +141,15 @@ Result<void> TarWriter::add(const TarEntry& entry) {
 Result<void> TarWriter::write(std::string_view content) {
   const la_ssize_t count = archive_write_data(state_->handle.get(), content.data(), content.size());
   if (count < 0) return state_->failure("cannot pack a file's content");
-  if (static_cast<std::size_t>(count) != content.size()) return fail(Code::Aborted, "a file grew while it was packed");
+  if (static_cast<std::size_t>(count) != content.size())
+    return fail(Code::Aborted, "a file grew while it was packed");
   return {};
 }
 
 Result<void> TarWriter::finish() {
   const Utf8Locale locale;
-  if (archive_write_close(state_->handle.get()) != ARCHIVE_OK) return state_->failure("cannot end an archive");
+  if (archive_write_close(state_->handle.get()) != ARCHIVE_OK)
+    return state_->failure("cannot end an archive");
   return {};
 }
 

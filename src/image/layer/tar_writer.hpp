@@ -10,8 +10,8 @@
 
 namespace berth::image {
 
-// The same entries give the same bytes. Extended attributes are written as SCHILY.xattr.*, which GNU tar, Go's
-// archive/tar (so Docker, containerd, Podman and umoci) and libarchive read.
+// The same entries give the same bytes. Extended attributes are written as SCHILY.xattr.*, which GNU tar,
+// Go's archive/tar (so Docker, containerd, Podman and umoci) and libarchive read.
 class TarWriter {
  public:
   using Sink = std::function<Result<void>(std::string_view)>;

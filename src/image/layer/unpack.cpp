@@ -12,7 +12,8 @@
 namespace berth::image {
 namespace {
 
-// tar pads an archive to a whole record, some tools to a whole megabyte. More than this after its end is no padding.
+// tar pads an archive to a whole record, some tools to a whole megabyte. More than this after its end is no
+// padding.
 constexpr std::uint64_t kMaxTrailingBytes = 64 << 20;
 
 // Fills the pipe with the archive's bytes, all of them, and hashes them on the way.
@@ -45,17 +46,18 @@ Result<UnpackedLayer> extract_from(BlockPipe& pipe, const std::string& target, c
     if (bytes.empty()) return layer;
     trailing += bytes.size();
     if (trailing > kMaxTrailingBytes) {
-      return fail(Code::ResourceExhausted,
-                  fmt::format("more than {} MiB follow the end of the layer's archive", kMaxTrailingBytes >> 20));
+      return fail(
+          Code::ResourceExhausted,
+          fmt::format("more than {} MiB follow the end of the layer's archive", kMaxTrailingBytes >> 20));
     }
   }
 }
 
 }  // namespace
 
-// Two threads: this one decompresses and hashes, another reads the archive and writes the files. What they hold is the
-// pipe between them (4 MiB), the decoder's window (32 KiB for gzip, up to 128 MiB for zstd, as the blob asks), one
-// entry's headers (4 MiB) and the open directories.
+// Two threads: this one decompresses and hashes, another reads the archive and writes the files. What they
+// hold is the pipe between them (4 MiB), the decoder's window (32 KiB for gzip, up to 128 MiB for zstd, as
+// the blob asks), one entry's headers (4 MiB) and the open directories.
 Result<UnpackedLayer> unpack_layer(int blob, const std::string& target, const UnpackOptions& options) {
   BlockPipe pipe;
   Result<UnpackedLayer> layer = fail(Code::Internal, "the unpacking thread did not run");
@@ -66,7 +68,8 @@ Result<UnpackedLayer> unpack_layer(int blob, const std::string& target, const Un
       pipe.stop();
     });
   } catch (const std::system_error& error) {
-    return fail(Code::ResourceExhausted, fmt::format("cannot start a thread to unpack a layer: {}", error.what()));
+    return fail(Code::ResourceExhausted,
+                fmt::format("cannot start a thread to unpack a layer: {}", error.what()));
   }
   auto diff_id = decode_into(blob, options, pipe);
   extraction.join();
