@@ -159,11 +159,11 @@ def check_header(path: str, text: str) -> list[Violation]:
 
 
 def check_pairs(paths: set[str]) -> list[Violation]:
-    """Each _test and _fuzz file stands beside what it is about."""
+    """Each _test and _fuzz file stands beside what it is about, or is about its whole folder and named after it."""
     found = []
     for path in sorted(paths):
         match = re.fullmatch(r"(.*)/([^/]+)_(test|fuzz)\.cpp", path)
-        if match and not any(other.startswith(f"{match.group(1)}/") and related(other, match.group(2))
+        if match and match.group(1).rsplit("/", 1)[-1] != match.group(2) and not any(other.startswith(f"{match.group(1)}/") and related(other, match.group(2))
                              for other in paths if other != path):
             found.append(Violation(path, 1, f"tests nothing that stands beside it: no {match.group(2)}.hpp or .cpp"))
     return found
