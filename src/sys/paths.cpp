@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -34,9 +33,6 @@ std::string environment(const char* name) {
 Result<std::string> home() {
   std::string path = environment("HOME");
   if (path.starts_with('/')) return path;
-  const passwd* entry = ::getpwuid(static_cast<uid_t>(outer_uid()));
-  if (entry != nullptr && entry->pw_dir != nullptr && *entry->pw_dir == '/')
-    return std::string(entry->pw_dir);
   return fail(Code::FailedPrecondition,
               "cannot tell where to keep images: $HOME is not set; set it or use --root");
 }

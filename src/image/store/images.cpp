@@ -180,6 +180,12 @@ Result<void> Store::remove_name(const std::string& name) {
   });
 }
 
+Result<void> Store::untag(const std::string& name) {
+  TRY(TRY(database_.prepare("DELETE FROM images WHERE name = ?")).bind(name).run());
+  if (database_.changes() == 0) return fail(Code::NotFound, fmt::format("no image is named {}", name));
+  return {};
+}
+
 Result<void> Store::remove_image(const Digest& manifest) {
   return database_.transaction([&]() -> Result<void> {
     const auto owners = TRY(pin_owners_of(manifest));

@@ -147,6 +147,8 @@ class Store {
   Result<std::vector<ImageRecord>> list_images();
   // The image goes with its last name, unless an instance pins it (it is then left untagged).
   Result<void> remove_name(const std::string& name);
+  // Takes the name off; the image stays, untagged where it was the last one.
+  Result<void> untag(const std::string& name);
   // All names and the image itself; FailedPrecondition where an instance pins it.
   Result<void> remove_image(const Digest& manifest);
   // Removes images without name, with `all` also named ones, that no instance pins and that were named before

@@ -1,0 +1,17 @@
+// The commands' declarations, one a row of the table; each file defines a few that belong together.
+#pragma once
+
+#include "cmd/berth-image/command.hpp"
+
+namespace berth::cmd {
+
+Action declare_ls(CLI::App& app);
+Action declare_rm(CLI::App& app);
+Action declare_tag(CLI::App& app);
+Action declare_untag(CLI::App& app);
+Action declare_inspect(CLI::App& app);
+Action declare_history(CLI::App& app);
+Action declare_prune(CLI::App& app);
+Action declare_check(CLI::App& app);
+
+}  // namespace berth::cmd

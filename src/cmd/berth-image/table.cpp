@@ -1,0 +1,24 @@
+// Every command, in the order in which --help lists them.
+#include <array>
+
+#include "cmd/berth-image/declare.hpp"
+
+namespace berth::cmd {
+namespace {
+
+constexpr std::array kCommands = {
+    Command{"ls", "List images", declare_ls},
+    Command{"rm", "Remove images", declare_rm},
+    Command{"tag", "Give an image more names", declare_tag},
+    Command{"untag", "Take names off images", declare_untag},
+    Command{"inspect", "Show what images say about themselves, as JSON", declare_inspect},
+    Command{"history", "Show how an image was made", declare_history},
+    Command{"prune", "Remove unused images and what belongs to none", declare_prune},
+    Command{"check", "Verify the whole image store", declare_check},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+}  // namespace berth::cmd
