@@ -1,5 +1,5 @@
-// What a person asked for, fully resolved: the image's defaults merged with the command line's options. This is what is
-// kept for an instance (as JSON) and what every start, also after a crash, is made from.
+// What a person asked for, fully resolved: the image's defaults merged with the command line's options. This
+// is what is kept for an instance (as JSON) and what every start, also after a crash, is made from.
 #pragma once
 
 #include <array>
@@ -21,7 +21,8 @@ enum class UnitKind { Process, Container, Vm, Machine };
 std::string_view unit_name(UnitKind kind);  // "process"
 Result<UnitKind> parse_unit(std::string_view name);
 
-// Where the root file system comes from. Empty `layers` and `directory`: the host's own root (process unit only).
+// Where the root file system comes from. Empty `layers` and `directory`: the host's own root (process unit
+// only).
 struct Rootfs {
   std::vector<std::string> layers;  // unpacked layers, top first; composed by overlay
   std::string directory;            // or one ready directory
@@ -64,21 +65,21 @@ struct UserMapping {  // --userns: container 0..count-1 to host_start..
 };
 
 struct UnitConfig {
-  std::string id;    // 64 hex digits
+  std::string id;  // 64 hex digits
   std::string name;
   UnitKind unit = UnitKind::Container;
-  std::string image;         // as resolved: "docker.io/library/busybox:latest"; "" without image
-  std::string image_id;      // config digest
+  std::string image;     // as resolved: "docker.io/library/busybox:latest"; "" without image
+  std::string image_id;  // config digest
 
   Rootfs rootfs;
   std::vector<std::string> args;  // entrypoint and command; never empty
   std::vector<std::string> env;   // "K=V", unique keys
   std::string cwd = "/";
-  std::string user;               // "USER[:GROUP]", names or numbers; "" is root
+  std::string user;  // "USER[:GROUP]", names or numbers; "" is root
   std::string hostname;
   bool tty = false;
   bool stdin_open = false;
-  bool init = false;              // --init: a small reaper as PID 1
+  bool init = false;  // --init: a small reaper as PID 1
 
   NetworkMode network = NetworkMode::None;
   std::vector<VolumeMount> volumes;
@@ -87,19 +88,19 @@ struct UnitConfig {
   std::map<std::string, std::string> sysctls;
   sys::Resources resources;
 
-  std::vector<std::string> cap_add;   // "NET_ADMIN" or "ALL"
+  std::vector<std::string> cap_add;  // "NET_ADMIN" or "ALL"
   std::vector<std::string> cap_drop;
   bool privileged = false;
   bool no_new_privileges = true;
-  std::string seccomp = "default";    // "default", "unconfined" or a profile's JSON text
+  std::string seccomp = "default";  // "default", "unconfined" or a profile's JSON text
   std::optional<UserMapping> userns;
 
   RestartPolicy restart;
   int stop_signal = 15;
   std::chrono::milliseconds stop_timeout{10000};
-  bool remove_on_exit = false;        // --rm
+  bool remove_on_exit = false;  // --rm
   std::map<std::string, std::string> labels;
-  std::int64_t created_ns = 0;        // since the epoch
+  std::int64_t created_ns = 0;  // since the epoch
 
   Json to_json() const;
   static Result<UnitConfig> from_json(const JsonView& view);
@@ -111,8 +112,8 @@ struct InstancePaths {
   std::string run;    // does not: sockets, pipes
 };
 
-// What the workload gets as descriptors 0, 1 and 2. With `tty` they are one new pseudo-terminal, made inside the unit
-// (so that its own /dev/pts names it) and made the controlling one; `fds` are then not used.
+// What the workload gets as descriptors 0, 1 and 2. With `tty` they are one new pseudo-terminal, made inside
+// the unit (so that its own /dev/pts names it) and made the controlling one; `fds` are then not used.
 struct Stdio {
   std::array<int, 3> fds{0, 1, 2};
   bool tty = false;

@@ -22,7 +22,7 @@ using isolate::Stdio;
 
 // What launch() started. The caller is the parent: it waits for `pid`.
 struct Launched {
-  pid_t pid = -1;    // of the unit's first process, as the host numbers it
+  pid_t pid = -1;  // of the unit's first process, as the host numbers it
   sys::Fd pidfd;
   sys::Fd terminal;  // the pseudo-terminal's master where Stdio asked for one
 };
@@ -55,10 +55,11 @@ class Unit {
   // Refuses what this unit cannot honour, naming the option.
   virtual Result<void> check(const UnitConfig& config) const = 0;
 
-  // Starts the unit's first process; returns when the workload's program has been exec'ed, or with what kept it from that
-  // (NotFound: no such program, exit 127; PermissionDenied with sys_errno EACCES: cannot be invoked, exit 126).
-  // On failure nothing is left behind. Single-threaded callers only.
-  virtual Result<Launched> launch(const UnitConfig& config, const InstancePaths& paths, const Stdio& stdio) = 0;
+  // Starts the unit's first process; returns when the workload's program has been exec'ed, or with what kept
+  // it from that (NotFound: no such program, exit 127; PermissionDenied with sys_errno EACCES: cannot be
+  // invoked, exit 126). On failure nothing is left behind. Single-threaded callers only.
+  virtual Result<Launched> launch(const UnitConfig& config, const InstancePaths& paths,
+                                  const Stdio& stdio) = 0;
   // Same, in the unit that `running` is.
   virtual Result<Launched> exec(const UnitConfig& config, const Running& running, const ExecConfig& exec,
                                 const Stdio& stdio) = 0;
@@ -66,8 +67,8 @@ class Unit {
   virtual Result<void> update(const UnitConfig& config, const sys::Resources& resources) = 0;
   virtual Result<sys::CgroupStats> stats(const UnitConfig& config) = 0;
   virtual Result<std::vector<pid_t>> pids(const UnitConfig& config, const Running& running) = 0;
-  // Kills what is left of the unit and frees what the kernel does not free by itself (cgroups). Idempotent; also for one
-  // whose starter crashed half-way.
+  // Kills what is left of the unit and frees what the kernel does not free by itself (cgroups). Idempotent;
+  // also for one whose starter crashed half-way.
   virtual Result<void> cleanup(const UnitConfig& config) = 0;
 };
 

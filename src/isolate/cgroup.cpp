@@ -1,0 +1,99 @@
+// The unit's control group: what it may use, and which devices it may open.
+#include "isolate/cgroup.hpp"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/log.hpp"
+#include "isolate/isolator.hpp"
+
+namespace berth::isolate {
+namespace {
+
+// The devices every container may use: those of its /dev, terminals, and making (not opening) any node
+// (runc, libcontainer/specconv, AllowedDevices; runtime-spec, "default devices").
+std::vector<sys::DeviceRule> default_device_rules() {
+  const auto allow = [](char type, std::optional<std::int64_t> major, std::optional<std::int64_t> minor,
+                        const char* access) {
+    return sys::DeviceRule{true, type, major, minor, access};
+  };
+  return {
+      {false, 'a', {}, {}, "rwm"}, allow('c', {}, {}, "m"), allow('b', {}, {}, "m"), allow('c', 1, 3, "rwm"),
+      allow('c', 1, 5, "rwm"),     allow('c', 1, 7, "rwm"), allow('c', 1, 8, "rwm"), allow('c', 1, 9, "rwm"),
+      allow('c', 5, 0, "rwm"),     allow('c', 5, 1, "rwm"), allow('c', 5, 2, "rwm"),  // console and ptmx
+      allow('c', 136, {}, "rwm"),                                                     // pseudo-terminals
+  };
+}
+
+Result<std::vector<sys::DeviceRule>> device_rules(const UnitConfig& config) {
+  auto rules = default_device_rules();
+  for (const DeviceMapping& device : config.devices) {
+    struct stat info {};
+    if (::stat(device.host_path.c_str(), &info) != 0) {
+      return fail_errno(fmt::format("--device {}: cannot find it", device.host_path));
+    }
+    rules.push_back({true, S_ISBLK(info.st_mode) ? 'b' : 'c',
+                     static_cast<std::int64_t>(::major(info.st_rdev)),
+                     static_cast<std::int64_t>(::minor(info.st_rdev)), device.access});
+  }
+  return rules;
+}
+
+bool confines_devices(const UnitConfig& config) {
+  return config.unit == UnitKind::Container && !config.privileged;
+}
+
+class ControlGroup final : public Isolator {
+ public:
+  std::string_view name() const override { return "cgroup"; }
+
+  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
+    const auto host = TRY(sys::CgroupHost::probe());
+    if (!host.writable) return require_nothing(instance.config, host);
+    plan.cgroup = TRY(sys::Cgroup::create(host, cgroup_path(instance.config), instance.config.resources));
+    if (confines_devices(instance.config) && host.why_not("devices").empty()) {
+      TRY(plan.cgroup->set_devices(TRY(device_rules(instance.config))));
+    }
+    return {};
+  }
+
+  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
+    plan.cgroup = TRY(find_cgroup(target.config));
+    return {};
+  }
+
+  Result<void> cleanup(const UnitConfig& config) const override {
+    const auto group = TRY(find_cgroup(config));
+    if (!group) return {};
+    TRY(group->kill_all());
+    return group->remove();
+  }
+
+ private:
+  // An ordinary user may own no control groups: fine as long as no limit was asked for.
+  static Result<void> require_nothing(const UnitConfig& config, const sys::CgroupHost& host) {
+    if (config.resources.empty()) return {};
+    return fail(Code::FailedPrecondition,
+                fmt::format("{}: {}", config.resources.flags().front(), host.why_not("memory")));
+  }
+};
+
+}  // namespace
+
+std::string cgroup_path(const UnitConfig& config) { return "berth/" + config.id; }
+
+Result<std::unique_ptr<sys::Cgroup>> find_cgroup(const UnitConfig& config) {
+  const auto host = TRY(sys::CgroupHost::probe());
+  if (!host.writable) return std::unique_ptr<sys::Cgroup>();
+  auto group = sys::Cgroup::open(host, cgroup_path(config));
+  if (!group && group.error().code == Code::NotFound) return std::unique_ptr<sys::Cgroup>();
+  return group;
+}
+
+const Isolator& cgroup_isolator() {
+  static const ControlGroup isolator;
+  return isolator;
+}
+
+}  // namespace berth::isolate

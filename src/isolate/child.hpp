@@ -1,0 +1,43 @@
+// The child's side of a launch, between fork and exec. Nothing here allocates: all text is made before the
+// fork.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "isolate/launch_plan.hpp"
+
+namespace berth::isolate {
+
+// What the child tells its launcher, as ChannelMessage::kind.
+enum class Report : std::int32_t {
+  StepFailed,   // first: index over setup and then lockdown, second: errno
+  StdioFailed,  // second: errno
+  Terminal,     // carries the master
+  Joined,       // first: the pid of the process that goes on, made inside the joined namespaces
+  JoinFailed,   // second: errno
+  Ready,        // all but exec is done
+  ExecFailed,   // second: errno
+};
+
+// Everything the child needs, ready to use.
+struct ChildImage {
+  ChildImage(LaunchPlan& plan, const Stdio& stdio, int channel);
+
+  LaunchPlan& plan;
+  const Stdio& stdio;
+  int channel;                          // the child's end
+  std::vector<std::string> candidates;  // programs to try, by PATH
+  std::vector<const char*> argv;
+  std::vector<const char*> envp;
+};
+
+// Waits for the launcher's word, then does it all; never returns.
+[[noreturn]] void run_child(ChildImage& image) noexcept;
+
+// --init: stays as the first process: passes signals on to `workload`, reaps what is orphaned, and ends with
+// its code.
+[[noreturn]] void run_init(pid_t workload) noexcept;
+
+}  // namespace berth::isolate

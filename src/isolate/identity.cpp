@@ -1,0 +1,159 @@
+// Who the workload runs as and with which privileges: user, capabilities, session.
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "isolate/isolator.hpp"
+#include "isolate/mount_steps.hpp"
+#include "isolate/user.hpp"
+#include "sys/capability.hpp"
+#include "sys/process.hpp"
+
+namespace berth::isolate {
+namespace {
+
+bool has_variable(const std::vector<std::string>& env, std::string_view name) {
+  return std::any_of(env.begin(), env.end(), [&](const std::string& variable) {
+    return variable.starts_with(name) && variable.size() > name.size() && variable[name.size()] == '=';
+  });
+}
+
+void set_default(LaunchPlan& plan, std::string_view name, std::string_view value) {
+  if (!has_variable(plan.env, name)) plan.env.push_back(fmt::format("{}={}", name, value));
+}
+
+// A user namespace of one user has no say over groups (user_namespaces(7), "deny").
+bool may_set_groups() {
+  return trim(sys::read_file("/proc/self/setgroups").value_or(std::string("allow"))) != "deny";
+}
+
+Result<void> resolve(const UnitConfig& config, LaunchPlan& plan) {
+  sys::Fd host;
+  if (!plan.root) host = TRY(sys::open("/", O_PATH | O_DIRECTORY));
+  plan.credentials = TRY(resolve_user(plan.root ? plan.root.get() : host.get(), config.user));
+  set_default(plan, "HOME", plan.credentials.home);
+  return {};
+}
+
+void change_user(LaunchPlan& plan) {
+  const Credentials& who = plan.credentials;
+  plan.finally(fmt::format("become user {}:{}", who.uid, who.gid),
+               [&who, groups = may_set_groups()]() noexcept {
+                 return sys::set_user(who.uid, who.gid, who.groups.data(), who.groups.size(), groups);
+               });
+}
+
+class User final : public Isolator {
+ public:
+  std::string_view name() const override { return "user"; }
+  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
+    return resolve(instance.config, plan);
+  }
+  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
+    return resolve(target.config, plan);
+  }
+};
+
+class ChangeUser final : public Isolator {
+ public:
+  std::string_view name() const override { return "change-user"; }
+  Result<void> prepare(const Instance&, LaunchPlan& plan) const override {
+    change_user(plan);
+    return {};
+  }
+  Result<void> prepare_exec(const ExecTarget&, LaunchPlan& plan) const override {
+    change_user(plan);
+    return {};
+  }
+};
+
+class Capabilities final : public Isolator {
+ public:
+  std::string_view name() const override { return "capabilities"; }
+  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
+    return add(instance.config, plan);
+  }
+  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
+    return add(target.config, plan);
+  }
+
+ private:
+  static Result<void> add(const UnitConfig& config, LaunchPlan& plan) {
+    // A new user namespace starts with all capabilities (over itself), whatever its maker holds.
+    const auto held = config.userns ? sys::all_capabilities() : sys::held_capabilities();
+    const auto mask =
+        TRY(sys::resolve_capabilities(config.cap_add, config.cap_drop, config.privileged, held));
+    plan.finally("drop capabilities from the bounding set",
+                 [mask]() noexcept { return sys::limit_bounding_set(mask); });
+    plan.finally("keep capabilities for now",
+                 []() noexcept { return sys::keep_capabilities_across_setuid(); });
+    change_user(plan);
+    plan.finally("set capabilities",
+                 [mask]() noexcept { return sys::set_capabilities(sys::CapabilitySets::of(mask)); });
+    return {};
+  }
+};
+
+int make_directories(const char* path) noexcept {
+  int fd = -1;
+  const int error = sys::open_target(path, sys::TargetKind::Directory, false, &fd);
+  if (error == 0) ::close(fd);
+  return error;
+}
+
+class Session final : public Isolator {
+ public:
+  std::string_view name() const override { return "session"; }
+
+  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
+    plan.console = instance.stdio.tty && (plan.new_namespaces & CLONE_NEWPID) != 0;
+    plan.init = instance.config.init;
+    if (!instance.config.rootfs.empty() && instance.config.cwd != "/") {
+      plan.then(fmt::format("make the working directory {}", instance.config.cwd),
+                [cwd = instance.config.cwd]() noexcept { return make_directories(cwd.c_str()); });
+    }
+    return add(instance.config, plan);
+  }
+
+  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
+    return add(target.config, plan);
+  }
+
+ private:
+  static Result<void> add(const UnitConfig& config, LaunchPlan& plan) {
+    if (config.tty) set_default(plan, "TERM", "xterm");
+    plan.finally(fmt::format("change to the working directory {}", config.cwd),
+                 [cwd = config.cwd]() noexcept { return ::chdir(cwd.c_str()) != 0 ? errno : 0; });
+    plan.finally("set the umask", []() noexcept {
+      ::umask(022);
+      return 0;
+    });
+    return {};
+  }
+};
+
+}  // namespace
+
+const Isolator& user_isolator() {
+  static const User isolator;
+  return isolator;
+}
+const Isolator& change_user_isolator() {
+  static const ChangeUser isolator;
+  return isolator;
+}
+const Isolator& capabilities_isolator() {
+  static const Capabilities isolator;
+  return isolator;
+}
+const Isolator& session_isolator() {
+  static const Session isolator;
+  return isolator;
+}
+
+}  // namespace berth::isolate
