@@ -2,14 +2,13 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "base/text.hpp"
 #include "sys/channel.hpp"
+#include "sys/init.hpp"
 #include "sys/mount.hpp"
 #include "sys/process.hpp"
 #include "sys/terminal.hpp"
@@ -110,12 +109,10 @@ int execute(const ChildImage& image) noexcept {
 }
 
 void stay_as_init(const ChildImage& image) noexcept {
-  sigset_t all;
-  ::sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  sys::block_all_signals();
   const pid_t workload = sys::clone_process({}, nullptr);
   if (workload < 0) give_up(image, Report::ExecFailed, 0, -workload, kBerthFailed);
-  if (workload > 0) run_init(workload);
+  if (workload > 0) sys::run_init(workload);
   sys::reset_signals();
 }
 
@@ -171,28 +168,6 @@ void run_child(ChildImage& image) noexcept {
   sys::send_message(image.channel, {static_cast<std::int32_t>(Report::Ready), 0, 0});
   const int failure = execute(image);
   give_up(image, Report::ExecFailed, 0, failure, failure == ENOENT ? kNotFound : kCannotInvoke);
-}
-
-void run_init(pid_t workload) noexcept {
-  sys::close_from(0, false);
-  sys::hide_from_ptrace();
-  sigset_t all;
-  ::sigfillset(&all);
-  for (;;) {
-    siginfo_t info;
-    const int signal = ::sigwaitinfo(&all, &info);
-    if (signal < 0) continue;
-    if (signal != SIGCHLD) {
-      // What the terminal sends reaches the whole foreground group: the workload has it already.
-      if (info.si_code != SI_KERNEL) ::kill(workload, signal);
-      continue;
-    }
-    int status = 0;
-    pid_t ended = 0;
-    while ((ended = ::waitpid(-1, &status, WNOHANG)) > 0) {
-      if (ended == workload) ::_exit(sys::exit_code_of(status));
-    }
-  }
 }
 
 }  // namespace berth::isolate

@@ -36,8 +36,4 @@ struct ChildImage {
 // Waits for the launcher's word, then does it all; never returns.
 [[noreturn]] void run_child(ChildImage& image) noexcept;
 
-// --init: stays as the first process: passes signals on to `workload`, reaps what is orphaned, and ends with
-// its code.
-[[noreturn]] void run_init(pid_t workload) noexcept;
-
 }  // namespace berth::isolate
