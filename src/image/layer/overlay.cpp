@@ -16,9 +16,11 @@ Result<bool> OverlayMarks::is_opaque(int directory) const {
 
 Result<void> OverlayMarks::make_whiteout(int directory, const std::string& name) const {
   auto made = sys::make_node_at(directory, name, S_IFCHR, 0);
-  if (made || made.error().sys_errno != EPERM) return made;
+  if (made) return sys::set_times_at(directory, name, timespec{});  // the same archive gives the same tree
+  if (made.error().sys_errno != EPERM) return made;
   TRY(sys::open_at(directory, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0600));
   TRY(sys::set_xattr_at(directory, name, {prefix_ + "whiteout", "y"}));
+  TRY(sys::set_times_at(directory, name, timespec{}));
   // "x" tells overlayfs to look for such whiteouts; "y" hides everything anyway.
   if (!TRY(is_opaque(directory))) TRY(sys::set_xattr(directory, {prefix_ + "opaque", "x"}));
   return {};
