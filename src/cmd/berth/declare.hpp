@@ -6,6 +6,7 @@
 namespace berth::cmd {
 
 Action declare_version(CLI::App& app, const Invocation& invocation);
+Action declare_doctor(CLI::App& app, const Invocation& invocation);
 Action declare_completion(CLI::App& app, const Invocation& invocation);
 
 }  // namespace berth::cmd

@@ -15,6 +15,7 @@ constexpr std::string_view kImages = "Images";
 constexpr std::string_view kBerth = "Berth";
 
 constexpr std::array kCommands = {
+    Command{"doctor", kBerth, "Show what this machine can run, and why not", declare_doctor},
     Command{"version", kBerth, "Show berth's version", declare_version},
     Command{"completion", kBerth, "Print a completion script for bash, zsh or fish", declare_completion},
     Command{.name = "image",
