@@ -98,28 +98,6 @@ TEST(Seccomp, RefusalsOfLibseccompAreErrors) {
   EXPECT_NE(compiled.error().message.find("clone"), std::string::npos);
 }
 
-TEST(Seccomp, TooLongForTheKernelIsSaid) {
-  SeccompProfile profile = small_profile();
-  SeccompRule rule{{}, {SeccompAction::Allow, 0}, {}};
-  rule.names = split(
-      "mmap mprotect munmap mremap msync mincore madvise ioctl pread64 pwrite64 readv writev select poll "
-      "lseek "
-      "shmget shmat shmctl dup2 dup3 nanosleep getitimer setitimer sendfile fcntl flock truncate ftruncate "
-      "getdents chdir rename mkdir rmdir creat link unlink symlink readlink chmod fchmod chown fchown lchown "
-      "umask getrlimit getrusage sysinfo times ptrace setuid setgid setpgid setreuid setregid getgroups "
-      "setgroups setresuid getresuid setresgid getresgid getpgid setfsuid setfsgid getsid capget capset "
-      "statfs fstatfs getpriority setpriority mlock munlock mlockall prctl mount umount2 chroot sync acct "
-      "reboot quotactl",
-      ' ');
-  for (unsigned index = 0; index < 6; ++index) {
-    rule.arguments.push_back({index, SeccompCompare::Equal, 0x100000001, 0});
-  }
-  profile.rules.push_back(rule);
-  const auto compiled = compile_seccomp(profile);
-  ASSERT_FALSE(compiled);
-  EXPECT_NE(compiled.error().message.find("4096"), std::string::npos) << compiled.error().message;
-}
-
 // libseccomp's time grows with the square of the conditions on one call: thousands of them would take
 // minutes.
 TEST(Seccomp, TooManyConditionsAreRefusedAtOnce) {
