@@ -171,7 +171,7 @@ def test_entrypoint(shared, with_entrypoint, unit, options, command, expected):
 
 # --- files ---
 
-@pytest.mark.parametrize("unit", ["container"])
+@both_units
 def test_read_only(shared, unit):
     done = run(shared, unit, "sh", "-c", "touch /x || touch /etc/x", options=["--read-only"], code=1)
     assert "Read-only file system" in done.stderr
@@ -183,7 +183,7 @@ def test_writes_stay_in_the_instance(shared):
     assert "ID=berth-test" in done.stdout and "/etc/group" in done.stdout and "/new" in done.stderr
 
 
-@pytest.mark.parametrize("unit", ["container"])
+@both_units
 def test_volumes(shared, unit, tmp_path):
     (tmp_path / "in").write_text("from the host\n")
     done = run(shared, unit, "sh", "-c", "cat /data/in; echo back > /data/out", options=["-v", f"{tmp_path}:/data"])
@@ -194,7 +194,7 @@ def test_volumes(shared, unit, tmp_path):
     assert file.stdout == "from the host\n"
 
 
-@pytest.mark.parametrize("unit", ["container"])
+@both_units
 def test_tmpfs(shared, unit):
     done = run(shared, unit, "sh", "-c", "grep ' /scratch ' /proc/mounts; touch /scratch/x && echo written",
                options=["--tmpfs", "/scratch", "--read-only"])
