@@ -12,7 +12,7 @@ namespace berth::image {
 
 struct Hasher::State {
   struct Deleter {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+    void operator()(EVP_MD_CTX* raw) const { EVP_MD_CTX_free(raw); }
   };
   std::unique_ptr<EVP_MD_CTX, Deleter> context{EVP_MD_CTX_new()};
   std::string algorithm;
