@@ -1,16 +1,24 @@
 // No new privileges, and the system call filter.
+#include <memory>
+
 #include "isolate/isolator.hpp"
+#include "isolate/seccomp_profile.hpp"
+#include "sys/capability.hpp"
+#include "sys/paths.hpp"
 #include "sys/process.hpp"
 
 namespace berth::isolate {
 namespace {
 
-void add_no_new_privileges(const UnitConfig& config, LaunchPlan& plan) {
-  if (config.no_new_privileges && !config.privileged)
-    plan.finally("set no-new-privileges", sys::set_no_new_privileges);
+bool sets_no_new_privileges(const UnitConfig& config) {
+  return config.no_new_privileges && !config.privileged;
 }
 
-class NoNewPrivileges : public Isolator {
+void add_no_new_privileges(const UnitConfig& config, LaunchPlan& plan) {
+  if (sets_no_new_privileges(config)) plan.finally("set no-new-privileges", sys::set_no_new_privileges);
+}
+
+class NoNewPrivileges final : public Isolator {
  public:
   std::string_view name() const override { return "no-new-privileges"; }
   Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
@@ -23,9 +31,37 @@ class NoNewPrivileges : public Isolator {
   }
 };
 
-class Seccomp final : public NoNewPrivileges {
+Result<std::unique_ptr<ChildStep>> install_step(const UnitConfig& config) {
+  const auto held = config.userns ? sys::all_capabilities() : sys::held_capabilities();
+  const auto capabilities =
+      TRY(sys::resolve_capabilities(config.cap_add, config.cap_drop, config.privileged, held));
+  const auto profile = TRY(seccomp_profile_for(config.seccomp, capabilities));
+  // A cache only: as well lost at the next boot.
+  auto program = TRY(sys::cached_seccomp(profile, TRY(sys::find_paths("")).run + "/seccomp"));
+  const auto body = [program = std::move(program)]() noexcept { return sys::install_seccomp(program); };
+  return std::unique_ptr<ChildStep>(
+      std::make_unique<CallStep<decltype(body)>>("install the system call filter", body));
+}
+
+Result<void> add_filter(const UnitConfig& config, LaunchPlan& plan) {
+  add_no_new_privileges(config, plan);
+  if (config.privileged || config.seccomp == "unconfined") return {};
+  auto step = TRY(install_step(config));
+  // Without no-new-privileges installing takes CAP_SYS_ADMIN, so it comes before any privilege is given away.
+  const auto place = sets_no_new_privileges(config) ? plan.lockdown.end() : plan.lockdown.begin();
+  plan.lockdown.insert(place, std::move(step));
+  return {};
+}
+
+class Seccomp final : public Isolator {
  public:
   std::string_view name() const override { return "seccomp"; }
+  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
+    return add_filter(instance.config, plan);
+  }
+  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
+    return add_filter(target.config, plan);
+  }
 };
 
 }  // namespace

@@ -185,6 +185,16 @@ TEST_P(ContainerTest, MasksAndCapabilities) {
             "\t1\n");
 }
 
+TEST_P(ContainerTest, FiltersSystemCalls) {
+  EXPECT_EQ(output_of("grep Seccomp: /proc/self/status; mount -t tmpfs x /tmp 2>/dev/null || echo refused"),
+            "Seccomp:\t2\nrefused\n");
+  config_.no_new_privileges = false;
+  config_.user = "web";
+  EXPECT_EQ(output_of("grep -E 'Seccomp:|NoNew' /proc/self/status"), "NoNewPrivs:\t0\nSeccomp:\t2\n");
+  config_.seccomp = "unconfined";
+  EXPECT_EQ(output_of("grep Seccomp: /proc/self/status"), "Seccomp:\t0\n");
+}
+
 TEST_P(ContainerTest, InitReapsAndPassesSignalsOn) {
   config_.init = true;
   EXPECT_EQ(output_of("echo $(( $$ > 1 ))"), "1\n");
