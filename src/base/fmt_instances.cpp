@@ -1,5 +1,5 @@
-// The compiled half of fmt, made here because Debian ships it as a shared library only and the programs on the
-// start-up path are linked statically. The list of instances is fmt's own public one (src/format.cc).
+// The compiled half of fmt, made here because Debian ships it as a shared library only and the programs on
+// the start-up path are linked statically. The list of instances is fmt's own public one (src/format.cc).
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -1,4 +1,5 @@
-// JSON values, with readers whose errors name the field: "manifest.layers[2].size: expected a number, found a string".
+// JSON values, with readers whose errors name the field: "manifest.layers[2].size: expected a number, found a
+// string".
 #pragma once
 
 #include <cstdint>

@@ -8,22 +8,38 @@ namespace berth {
 
 std::string_view code_name(Code code) {
   switch (code) {
-    case Code::Cancelled: return "CANCELLED";
-    case Code::Unknown: return "UNKNOWN";
-    case Code::InvalidArgument: return "INVALID_ARGUMENT";
-    case Code::DeadlineExceeded: return "DEADLINE_EXCEEDED";
-    case Code::NotFound: return "NOT_FOUND";
-    case Code::AlreadyExists: return "ALREADY_EXISTS";
-    case Code::PermissionDenied: return "PERMISSION_DENIED";
-    case Code::ResourceExhausted: return "RESOURCE_EXHAUSTED";
-    case Code::FailedPrecondition: return "FAILED_PRECONDITION";
-    case Code::Aborted: return "ABORTED";
-    case Code::OutOfRange: return "OUT_OF_RANGE";
-    case Code::Unimplemented: return "UNIMPLEMENTED";
-    case Code::Internal: return "INTERNAL";
-    case Code::Unavailable: return "UNAVAILABLE";
-    case Code::DataLoss: return "DATA_LOSS";
-    case Code::Unauthenticated: return "UNAUTHENTICATED";
+    case Code::Cancelled:
+      return "CANCELLED";
+    case Code::Unknown:
+      return "UNKNOWN";
+    case Code::InvalidArgument:
+      return "INVALID_ARGUMENT";
+    case Code::DeadlineExceeded:
+      return "DEADLINE_EXCEEDED";
+    case Code::NotFound:
+      return "NOT_FOUND";
+    case Code::AlreadyExists:
+      return "ALREADY_EXISTS";
+    case Code::PermissionDenied:
+      return "PERMISSION_DENIED";
+    case Code::ResourceExhausted:
+      return "RESOURCE_EXHAUSTED";
+    case Code::FailedPrecondition:
+      return "FAILED_PRECONDITION";
+    case Code::Aborted:
+      return "ABORTED";
+    case Code::OutOfRange:
+      return "OUT_OF_RANGE";
+    case Code::Unimplemented:
+      return "UNIMPLEMENTED";
+    case Code::Internal:
+      return "INTERNAL";
+    case Code::Unavailable:
+      return "UNAVAILABLE";
+    case Code::DataLoss:
+      return "DATA_LOSS";
+    case Code::Unauthenticated:
+      return "UNAUTHENTICATED";
   }
   return "UNKNOWN";
 }
@@ -31,30 +47,41 @@ std::string_view code_name(Code code) {
 Code code_from_errno(int errno_value) {
   switch (errno_value) {
     case ENOENT:
-    case ESRCH: return Code::NotFound;
-    case EEXIST: return Code::AlreadyExists;
+    case ESRCH:
+      return Code::NotFound;
+    case EEXIST:
+      return Code::AlreadyExists;
     case EACCES:
     case EPERM:
-    case EROFS: return Code::PermissionDenied;
+    case EROFS:
+      return Code::PermissionDenied;
     case ENOMEM:
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
-    case ENFILE: return Code::ResourceExhausted;
+    case ENFILE:
+      return Code::ResourceExhausted;
     case EINVAL:
     case ENAMETOOLONG:
-    case ELOOP: return Code::InvalidArgument;
+    case ELOOP:
+      return Code::InvalidArgument;
     case EBUSY:
-    case ENOTEMPTY: return Code::FailedPrecondition;
+    case ENOTEMPTY:
+      return Code::FailedPrecondition;
     case ENOSYS:
-    case EOPNOTSUPP: return Code::Unimplemented;
-    case ETIMEDOUT: return Code::DeadlineExceeded;
+    case EOPNOTSUPP:
+      return Code::Unimplemented;
+    case ETIMEDOUT:
+      return Code::DeadlineExceeded;
     case ECONNREFUSED:
     case ECONNRESET:
     case EPIPE:
-    case EAGAIN: return Code::Unavailable;
-    case EINTR: return Code::Cancelled;
-    default: return Code::Internal;
+    case EAGAIN:
+      return Code::Unavailable;
+    case EINTR:
+      return Code::Cancelled;
+    default:
+      return Code::Internal;
   }
 }
 

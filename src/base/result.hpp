@@ -1,11 +1,10 @@
 // Errors of the control plane: Result<T>, Error and TRY. Nothing here throws.
 #pragma once
 
-#include <tl/expected.hpp>
-
 #include <cerrno>
 #include <string>
 #include <string_view>
+#include <tl/expected.hpp>
 #include <type_traits>
 #include <utility>
 
@@ -75,26 +74,27 @@ T take(Result<T>&& result) {
 
 // Evaluates to the value of a Result, or returns its error from the enclosing function.
 #define TRY(...) BERTH_TRY_AS(BERTH_CONCAT(berth_try_, __COUNTER__), __VA_ARGS__)
-#define BERTH_TRY_AS(name, ...)                                  \
-  ({                                                             \
-    auto name = (__VA_ARGS__);                                   \
-    if (!name) return ::berth::fail(std::move(name).error());    \
-    ::berth::detail::take(std::move(name));                      \
+#define BERTH_TRY_AS(name, ...)                               \
+  ({                                                          \
+    auto name = (__VA_ARGS__);                                \
+    if (!name) return ::berth::fail(std::move(name).error()); \
+    ::berth::detail::take(std::move(name));                   \
   })
 
 // Like TRY, but says in the returned error what was being attempted.
-#define TRY_DURING(attempt, ...) BERTH_TRY_DURING_AS(BERTH_CONCAT(berth_try_, __COUNTER__), attempt, __VA_ARGS__)
-#define BERTH_TRY_DURING_AS(name, attempt, ...)                                          \
-  ({                                                                                     \
-    auto name = (__VA_ARGS__);                                                           \
-    if (!name) return ::berth::fail(std::move(name).error().during(attempt));            \
-    ::berth::detail::take(std::move(name));                                              \
+#define TRY_DURING(attempt, ...) \
+  BERTH_TRY_DURING_AS(BERTH_CONCAT(berth_try_, __COUNTER__), attempt, __VA_ARGS__)
+#define BERTH_TRY_DURING_AS(name, attempt, ...)                               \
+  ({                                                                          \
+    auto name = (__VA_ARGS__);                                                \
+    if (!name) return ::berth::fail(std::move(name).error().during(attempt)); \
+    ::berth::detail::take(std::move(name));                                   \
   })
 
 // A broken invariant is a bug: says where and aborts, in every build.
-#define BERTH_ASSERT(condition)                                                  \
-  do {                                                                           \
-    if (!(condition)) ::berth::assert_failed(#condition, __FILE__, __LINE__);    \
+#define BERTH_ASSERT(condition)                                               \
+  do {                                                                        \
+    if (!(condition)) ::berth::assert_failed(#condition, __FILE__, __LINE__); \
   } while (false)
 
 namespace berth {

@@ -73,8 +73,10 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   };
   const auto digits = std::min(text.find_first_not_of("0123456789."), text.size());
   std::string suffix = lower(text.substr(digits));
-  if (suffix.ends_with("ib")) suffix.resize(suffix.size() - 2);
-  else if (suffix.ends_with("b")) suffix.resize(suffix.size() - 1);
+  if (suffix.ends_with("ib"))
+    suffix.resize(suffix.size() - 2);
+  else if (suffix.ends_with("b"))
+    suffix.resize(suffix.size() - 1);
   constexpr std::string_view kScale = "kmgtp";
   int shift = 0;
   if (suffix.size() > 1) return bad();
@@ -157,7 +159,8 @@ std::string format_age(std::chrono::seconds age) {
 Result<std::vector<unsigned>> parse_cpu_list(std::string_view text) {
   constexpr std::uint64_t kMost = 8191;
   const auto bad = [text] {
-    return fail(Code::InvalidArgument, fmt::format("processor list \"{}\": use numbers and ranges, as in 0-3,6", text));
+    return fail(Code::InvalidArgument,
+                fmt::format("processor list \"{}\": use numbers and ranges, as in 0-3,6", text));
   };
   std::vector<unsigned> cpus;
   if (trim(text).empty()) return bad();
@@ -184,7 +187,8 @@ std::string format_rfc3339(std::chrono::system_clock::time_point when) {
 
 Result<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view text) {
   const auto bad = [text] {
-    return fail(Code::InvalidArgument, fmt::format("time \"{}\": use RFC 3339, as in 2026-01-02T03:04:05Z", text));
+    return fail(Code::InvalidArgument,
+                fmt::format("time \"{}\": use RFC 3339, as in 2026-01-02T03:04:05Z", text));
   };
   tm parts{};
   const std::string copy(text);
@@ -206,7 +210,8 @@ Result<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view tex
     return bad();
   }
   const std::int64_t seconds = ::timegm(&parts) - offset;
-  return std::chrono::system_clock::time_point(std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanoseconds));
+  return std::chrono::system_clock::time_point(std::chrono::seconds(seconds) +
+                                               std::chrono::nanoseconds(nanoseconds));
 }
 
 std::string to_hex(std::string_view bytes) {

@@ -37,7 +37,8 @@ TEST(Text, Durations) {
 
 TEST(Text, CpuLists) {
   EXPECT_EQ(*parse_cpu_list("2,0-1,1"), (std::vector<unsigned>{0, 1, 2}));
-  for (const char* bad : {"", "a", "3-1", "1-", "0-99999999"}) EXPECT_FALSE(parse_cpu_list(bad).has_value()) << bad;
+  for (const char* bad : {"", "a", "3-1", "1-", "0-99999999"})
+    EXPECT_FALSE(parse_cpu_list(bad).has_value()) << bad;
 }
 
 TEST(Text, TimesRoundTrip) {

@@ -11,17 +11,23 @@ constexpr int kBusyTimeoutMs = 10000;
 Code code_from_sqlite(int result) {
   switch (result & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return Code::Unavailable;
+    case SQLITE_LOCKED:
+      return Code::Unavailable;
     case SQLITE_FULL:
-    case SQLITE_NOMEM: return Code::ResourceExhausted;
-    case SQLITE_CONSTRAINT: return Code::AlreadyExists;
+    case SQLITE_NOMEM:
+      return Code::ResourceExhausted;
+    case SQLITE_CONSTRAINT:
+      return Code::AlreadyExists;
     case SQLITE_PERM:
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-    case SQLITE_AUTH: return Code::PermissionDenied;
+    case SQLITE_AUTH:
+      return Code::PermissionDenied;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return Code::DataLoss;
-    default: return Code::Internal;
+    case SQLITE_NOTADB:
+      return Code::DataLoss;
+    default:
+      return Code::Internal;
   }
 }
 
@@ -42,9 +48,10 @@ Statement& Statement::bind(std::int64_t value) {
 }
 
 Statement& Statement::bind(std::string_view value) {
-  const auto destructor = reinterpret_cast<sqlite3_destructor_type>(-1);  // SQLITE_TRANSIENT, without its C cast
-  sqlite3_bind_text64(statement_.get(), next_parameter_++, value.data() == nullptr ? "" : value.data(), value.size(),
-                      destructor, SQLITE_UTF8);
+  const auto destructor =
+      reinterpret_cast<sqlite3_destructor_type>(-1);  // SQLITE_TRANSIENT, without its C cast
+  sqlite3_bind_text64(statement_.get(), next_parameter_++, value.data() == nullptr ? "" : value.data(),
+                      value.size(), destructor, SQLITE_UTF8);
   return *this;
 }
 
@@ -87,12 +94,15 @@ Result<Database> Database::open(const std::string& path, const Schema& schema) {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   const int result = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
   Database database(connection);
-  if (result != SQLITE_OK) return fail_sqlite(connection, fmt::format("cannot open the state database {}", path));
+  if (result != SQLITE_OK)
+    return fail_sqlite(connection, fmt::format("cannot open the state database {}", path));
   sqlite3_busy_timeout(connection, kBusyTimeoutMs);
   sqlite3_extended_result_codes(connection, 1);
-  // Closing the last connection would copy the log back and sync it: tens of milliseconds at the end of every command.
+  // Closing the last connection would copy the log back and sync it: tens of milliseconds at the end of every
+  // command.
   sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  // WAL with NORMAL: a crash of any process loses nothing; a power cut may lose the last commits but never corrupts.
+  // WAL with NORMAL: a crash of any process loses nothing; a power cut may lose the last commits but never
+  // corrupts.
   TRY(database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"));
   TRY_DURING(path, database.migrate(schema));
   return database;
@@ -110,21 +120,26 @@ Result<void> Database::migrate(const Schema& schema) {
   if (current == newest) return {};
   if (current > newest) {
     return fail(Code::FailedPrecondition,
-                fmt::format("{}: made by a newer berth (schema {}, this one knows {})", schema.component, current, newest));
+                fmt::format("{}: made by a newer berth (schema {}, this one knows {})", schema.component,
+                            current, newest));
   }
   return transaction([&]() -> Result<void> {
-    TRY(execute("CREATE TABLE IF NOT EXISTS schema_versions (component TEXT PRIMARY KEY, version INTEGER NOT NULL)"));
+    TRY(execute(
+        "CREATE TABLE IF NOT EXISTS schema_versions (component TEXT PRIMARY KEY, version INTEGER NOT NULL)"));
     current = TRY(version());  // another process may have been quicker
-    for (std::int64_t i = current; i < newest; ++i) TRY(execute(std::string(schema.migrations[static_cast<std::size_t>(i)])));
-    Statement record = TRY(prepare("INSERT INTO schema_versions VALUES (?, ?) "
-                                   "ON CONFLICT (component) DO UPDATE SET version = excluded.version"));
+    for (std::int64_t i = current; i < newest; ++i)
+      TRY(execute(std::string(schema.migrations[static_cast<std::size_t>(i)])));
+    Statement record =
+        TRY(prepare("INSERT INTO schema_versions VALUES (?, ?) "
+                    "ON CONFLICT (component) DO UPDATE SET version = excluded.version"));
     return record.bind(schema.component).bind(newest).run();
   });
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v2(connection_.get(), sql.data(), static_cast<int>(sql.size()), &statement, nullptr) != SQLITE_OK) {
+  if (sqlite3_prepare_v2(connection_.get(), sql.data(), static_cast<int>(sql.size()), &statement, nullptr) !=
+      SQLITE_OK) {
     return fail_sqlite(connection_.get(), "the state database refused a statement");
   }
   return Statement(statement);

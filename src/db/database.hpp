@@ -16,7 +16,8 @@ struct sqlite3_stmt;
 
 namespace berth::db {
 
-// One prepared statement being run. Bind in order, then step through the rows. Lives no longer than its Database.
+// One prepared statement being run. Bind in order, then step through the rows. Lives no longer than its
+// Database.
 class Statement {
  public:
   Statement& bind(std::int64_t value);
@@ -46,8 +47,9 @@ class Statement {
 // A connection; used by one thread at a time. Other processes' writers are waited for (10 s at most).
 class Database {
  public:
-  // Opens or makes `path` and brings it to the newest schema: migration i (from 0) takes version i to i + 1, each in a
-  // transaction of its own, recorded under `component` so that several rooms may keep tables in one file.
+  // Opens or makes `path` and brings it to the newest schema: migration i (from 0) takes version i to i + 1,
+  // each in a transaction of its own, recorded under `component` so that several rooms may keep tables in one
+  // file.
   struct Schema {
     std::string_view component;
     std::vector<std::string_view> migrations;

@@ -25,7 +25,9 @@ void Fd::reset() noexcept {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-Result<Fd> open(const std::string& path, int flags, mode_t mode) { return open_at(AT_FDCWD, path, flags, mode); }
+Result<Fd> open(const std::string& path, int flags, mode_t mode) {
+  return open_at(AT_FDCWD, path, flags, mode);
+}
 
 Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode) {
   const int fd = ::openat(dir, path.c_str(), flags | O_CLOEXEC, mode);
@@ -74,7 +76,8 @@ Result<Fd> make_in_root(int root, const std::string& path, bool leaf_is_file) {
   std::string walked;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].empty() || parts[i] == ".") continue;
-    if (parts[i] == "..") return fail(Code::InvalidArgument, fmt::format("{}: \"..\" is not allowed here", path));
+    if (parts[i] == "..")
+      return fail(Code::InvalidArgument, fmt::format("{}: \"..\" is not allowed here", path));
     walked += "/" + parts[i];
     const bool file = leaf_is_file && i + 1 == parts.size();
     current = TRY(step_into(root, current.get(), walked, parts[i], file));
@@ -96,7 +99,8 @@ Result<Pipe> pipe(int flags) {
 
 Result<std::pair<Fd, Fd>> socket_pair(int type) {
   std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends.data()) != 0) return fail_errno("cannot make a socket pair");
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    return fail_errno("cannot make a socket pair");
   return std::pair{Fd(ends[0]), Fd(ends[1])};
 }
 
@@ -124,7 +128,8 @@ Result<std::string> read_all(int fd, std::size_t limit) {
   std::string data;
   struct stat info {};
   // Sizes of /proc files read as 0: the loop below grows the buffer anyway.
-  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) data.reserve(static_cast<std::size_t>(info.st_size) + 1);
+  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode))
+    data.reserve(static_cast<std::size_t>(info.st_size) + 1);
   std::array<char, 16384> buffer;
   for (;;) {
     const std::size_t count = TRY(read_some(fd, buffer));
@@ -153,7 +158,8 @@ Result<void> replace_file(const std::string& path, std::string_view data, mode_t
     const Fd fd = TRY(open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
     TRY_DURING(temporary, write_all(fd.get(), data));
     if (durable && ::fsync(fd.get()) != 0) return fail_errno(fmt::format("cannot sync {}", temporary));
-    if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno(fmt::format("cannot replace {}", path));
+    if (::rename(temporary.c_str(), path.c_str()) != 0)
+      return fail_errno(fmt::format("cannot replace {}", path));
     return {};
   };
   auto written = write();

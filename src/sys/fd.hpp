@@ -42,8 +42,9 @@ Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode = 0)
 // openat2(2) below `root` as if it were "/": no "..", symlink or magic link leads outside (RESOLVE_IN_ROOT).
 Result<Fd> open_in_root(int root, const std::string& path, int flags, mode_t mode = 0);
 
-// As open_in_root, but makes missing directories (mode 0755) and, where `leaf_is_file`, an empty file at the end.
-// Gives an O_PATH descriptor of the leaf. Every step is taken below the one before, so a race cannot escape.
+// As open_in_root, but makes missing directories (mode 0755) and, where `leaf_is_file`, an empty file at the
+// end. Gives an O_PATH descriptor of the leaf. Every step is taken below the one before, so a race cannot
+// escape.
 Result<Fd> make_in_root(int root, const std::string& path, bool leaf_is_file);
 
 Result<Fd> duplicate(int fd);
@@ -63,15 +64,17 @@ Result<std::string> read_all(int fd, std::size_t limit = std::size_t{64} << 20);
 Result<std::size_t> read_some(int fd, std::span<char> buffer);
 
 Result<std::string> read_file(const std::string& path, std::size_t limit = std::size_t{64} << 20);
-Result<void> write_file(const std::string& path, std::string_view data);  // an existing file, e.g. of /proc or cgroupfs
+Result<void> write_file(const std::string& path,
+                        std::string_view data);  // an existing file, e.g. of /proc or cgroupfs
 // Readers see the old or the new content, never a part; survives a crash when `durable`.
-Result<void> replace_file(const std::string& path, std::string_view data, mode_t mode = 0644, bool durable = false);
+Result<void> replace_file(const std::string& path, std::string_view data, mode_t mode = 0644,
+                          bool durable = false);
 
 Result<struct stat> stat(const std::string& path);
 bool exists(const std::string& path);
 Result<std::string> read_link(const std::string& path);
-Result<void> make_dir(const std::string& path, mode_t mode = 0755);   // parents too; existing is fine
-Result<void> remove_tree(const std::string& path);                    // absent is fine; never follows a symlink
+Result<void> make_dir(const std::string& path, mode_t mode = 0755);  // parents too; existing is fine
+Result<void> remove_tree(const std::string& path);  // absent is fine; never follows a symlink
 // The bytes that the files below `path` occupy on disk; a hard-linked file counts once.
 Result<std::uint64_t> disk_usage(const std::string& path);
 

@@ -58,7 +58,8 @@ Result<void> remove_children(int parent, const std::string& name) {
 
 Result<void> remove_entry(int parent, const std::string& name) {
   if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
-  if (errno != EISDIR && errno != EPERM && errno != EACCES) return fail_errno(fmt::format("cannot remove {}", name));
+  if (errno != EISDIR && errno != EPERM && errno != EACCES)
+    return fail_errno(fmt::format("cannot remove {}", name));
   if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
   if (errno != ENOTEMPTY && errno != EEXIST) return fail_errno(fmt::format("cannot remove {}", name));
   TRY(remove_children(parent, name));
@@ -66,7 +67,8 @@ Result<void> remove_entry(int parent, const std::string& name) {
   return fail_errno(fmt::format("cannot remove {}", name));
 }
 
-Result<std::uint64_t> usage_below(int parent, const std::string& name, std::set<std::pair<dev_t, ino_t>>& seen) {
+Result<std::uint64_t> usage_below(int parent, const std::string& name,
+                                  std::set<std::pair<dev_t, ino_t>>& seen) {
   struct stat info {};
   if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return std::uint64_t{0};

@@ -43,6 +43,7 @@ def test_an_unknown_room_is_found():
 def test_raw_calls(code, found):
     assert bool(checks.check_raw_calls("src/unit/x.cpp", code)) == found
     assert not checks.check_raw_calls("src/sys/x.cpp", code)
+    assert not checks.check_raw_calls("src/unit/x_test.cpp", code)
 
 
 @pytest.mark.parametrize("code,found", [
