@@ -58,6 +58,12 @@ Result<void> write_document(const std::string& path, const Json& document) {
   return sys::replace_file(path, text, 0600, true);
 }
 
+// The helper that this file names for the registry; "" for none.
+Result<std::string> helper_in(const Json& document, const std::string& path, const std::string& registry) {
+  return TRY(AuthFile::parse(document.dump(-1, ' ', false, Json::error_handler_t::replace), path))
+      .helper_for(registry);
+}
+
 }  // namespace
 
 std::vector<std::string> auth_files_to_read(const std::string& chosen) {
@@ -105,6 +111,9 @@ Result<std::optional<Credentials>> find_credentials(const std::string& registry,
 Result<void> store_credentials(const std::string& path, const std::string& registry,
                                const Credentials& credentials) {
   Json document = TRY(read_document(path));
+  if (const std::string helper = TRY(helper_in(document, path, registry)); !helper.empty()) {
+    return store_in_helper(helper, registry, credentials);
+  }
   if (!document["auths"].is_object()) document["auths"] = Json::object();
   document["auths"][registry_key(registry)] = {
       {"auth", base64_encode(credentials.username + ":" + credentials.password)}};
@@ -113,6 +122,10 @@ Result<void> store_credentials(const std::string& path, const std::string& regis
 
 Result<bool> erase_credentials(const std::string& path, const std::string& registry) {
   Json document = TRY(read_document(path));
+  if (const std::string helper = TRY(helper_in(document, path, registry)); !helper.empty()) {
+    TRY(erase_in_helper(helper, registry));
+    return true;
+  }
   const auto auths = document.find("auths");
   if (auths == document.end() || !auths->is_object()) return false;
   const std::string wanted = registry_key(registry);

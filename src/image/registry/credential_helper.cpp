@@ -18,7 +18,30 @@ std::string server_url(const std::string& registry) {
   return key == "docker.io" ? "https://index.docker.io/v1/" : key;
 }
 
+// Output is never quoted in errors: a helper may print what it was given.
+Result<void> tell_helper(const std::string& helper, const std::string& verb, const std::string& text) {
+  const std::string program = "docker-credential-" + helper;
+  const std::string attempt = fmt::format("credential helper {} {}", program, verb);
+  const sys::CommandOutput output =
+      TRY_DURING(attempt, sys::run_command({program, verb}, {text, kPatience, kMaxAnswerBytes}));
+  if (output.exit_code == 0) return {};
+  return fail(Code::FailedPrecondition,
+              fmt::format("{} failed with exit code {}", attempt, output.exit_code));
+}
+
 }  // namespace
+
+Result<void> store_in_helper(const std::string& helper, const std::string& registry,
+                             const Credentials& credentials) {
+  const Json request{{"ServerURL", server_url(registry)},
+                     {"Username", credentials.username},
+                     {"Secret", credentials.password}};
+  return tell_helper(helper, "store", request.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+Result<void> erase_in_helper(const std::string& helper, const std::string& registry) {
+  return tell_helper(helper, "erase", server_url(registry));
+}
 
 Result<Credentials> parse_helper_answer(std::string_view json, const std::string& helper) {
   const std::string name = "docker-credential-" + helper;
