@@ -78,9 +78,19 @@ class Registry:
         return True
 
     def __enter__(self) -> "Registry":
-        configuration = self._write_configuration()
-        with open(self.log, "wb") as log:
-            self._process = subprocess.Popen([PROGRAM, "serve", str(configuration)], stdin=subprocess.DEVNULL,
+        self._configuration = self._write_configuration()
+        self._start()
+        return self
+
+    def restart(self) -> None:
+        """Dies as by kill -9 and comes back at the same address with what it had on disk."""
+        self._process.kill()
+        self._process.wait()
+        self._start()
+
+    def _start(self) -> None:
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen([PROGRAM, "serve", str(self._configuration)], stdin=subprocess.DEVNULL,
                                              stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while not self._answers():
@@ -88,7 +98,6 @@ class Registry:
                 self.__exit__()
                 raise AssertionError(f"{PROGRAM} does not answer on {self.host}")
             time.sleep(0.05)
-        return self
 
     def __exit__(self, *_) -> None:
         self._process.kill()

@@ -13,5 +13,9 @@ Action declare_inspect(CLI::App& app);
 Action declare_history(CLI::App& app);
 Action declare_prune(CLI::App& app);
 Action declare_check(CLI::App& app);
+Action declare_pull(CLI::App& app);
+Action declare_push(CLI::App& app);
+Action declare_login(CLI::App& app);
+Action declare_logout(CLI::App& app);
 
 }  // namespace berth::cmd

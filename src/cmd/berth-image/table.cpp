@@ -7,6 +7,10 @@ namespace berth::cmd {
 namespace {
 
 constexpr std::array kCommands = {
+    Command{"pull", "Fetch images from a registry", declare_pull},
+    Command{"push", "Send an image to a registry", declare_push},
+    Command{"login", "Keep a registry's credentials", declare_login},
+    Command{"logout", "Forget a registry's credentials", declare_logout},
     Command{"ls", "List images", declare_ls},
     Command{"rm", "Remove images", declare_rm},
     Command{"tag", "Give an image more names", declare_tag},
