@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import images
 import pytest
@@ -134,8 +135,10 @@ def test_push_is_read_back_by_others(berth, busybox, registry, tmp_path):
     run("skopeo", "copy", "--src-tls-verify=false", f"docker://{copy}", f"oci:{tmp_path}/layout:x")
     run("umoci", "unpack", "--rootless", "--image", f"{tmp_path}/layout:x", tmp_path / "bundle")
     assert (tmp_path / "bundle/rootfs/bin/busybox").exists()
-    podman = ["podman", "--root", tmp_path / "podman", "--runroot", tmp_path / "run", "--storage-driver", "vfs"]
-    assert run(*podman, "pull", "-q", "--tls-verify=false", copy).strip() == config_digest(copy).split(":")[1]
+    with tempfile.TemporaryDirectory(prefix="berth-podman-", dir="/var/tmp") as storage:  # podman wants short paths
+        podman = ["podman", "--root", f"{storage}/root", "--runroot", f"{storage}/run", "--storage-driver", "vfs"]
+        pulled = run(*podman, "pull", "-q", "--tls-verify=false", copy).strip()
+    assert pulled == config_digest(copy).split(":")[1]
 
 
 def test_push_to_an_empty_registry_uploads_and_then_has_nothing_to_do(berth, busybox, tmp_path):

@@ -10,14 +10,20 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """Clients that hang up on a server that lies are what the tests are about."""
+
+
 class ScriptedRegistry:
     """`routes` maps a path to a function of the request handler, or to (status, headers, body)."""
 
     def __init__(self):
         self.routes: dict = {}
         self.requests: list[tuple[str, str, dict]] = []  # method, path, headers
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_address[1]
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.host}"
