@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fmt/core.h>
-#include <sched.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -220,12 +219,6 @@ Result<void> copy_bytes(int from, int to, std::uint64_t size) {
     if (count == 0) return fail(Code::Aborted, "cannot copy a file: it shrank meanwhile");
   }
   return {};
-}
-
-bool clear_thread_umask() {
-  if (::unshare(CLONE_FS) != 0) return false;
-  ::umask(0);
-  return true;
 }
 
 }  // namespace berth::sys

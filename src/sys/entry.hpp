@@ -52,8 +52,4 @@ Result<void> remove_xattr(int fd, const std::string& key);  // absent is fine
 // can.
 Result<void> copy_bytes(int from, int to, std::uint64_t size);
 
-// Takes the calling thread's umask (and working directory) apart from the process's and clears the umask, so
-// that files made by this thread get exactly the mode asked for. False where the kernel refuses.
-bool clear_thread_umask();
-
 }  // namespace berth::sys
