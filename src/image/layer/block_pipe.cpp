@@ -2,7 +2,8 @@
 
 namespace berth::image {
 
-BlockPipe::BlockPipe() : storage_(kBlocks * kBlockBytes), sizes_(kBlocks) {}
+BlockPipe::BlockPipe()
+    : storage_(std::make_unique_for_overwrite<char[]>(kBlocks * kBlockBytes)), sizes_(kBlocks) {}
 
 std::span<char> BlockPipe::acquire() {
   std::unique_lock lock(mutex_);

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string_view>
@@ -34,10 +35,10 @@ class BlockPipe {
 
  private:
   std::span<char> block(std::size_t number) {
-    return {storage_.data() + number % kBlocks * kBlockBytes, kBlockBytes};
+    return {storage_.get() + number % kBlocks * kBlockBytes, kBlockBytes};
   }
 
-  std::vector<char> storage_;
+  std::unique_ptr<char[]> storage_;  // not zeroed: a small layer touches little of it
   std::vector<std::size_t> sizes_;
   std::mutex mutex_;
   std::condition_variable changed_;
