@@ -98,7 +98,7 @@ def check_message(done, names: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_flag(shared, command):
-    done = shared(*command.split(), "--no-such-flag", code=None)
+    done = shared(*command.split(), "--no-such-flag", "x", "y", code=None)
     assert done.code == 125, done
     check_message(done, "--no-such-flag")
     assert done.stdout == ""

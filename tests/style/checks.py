@@ -160,7 +160,8 @@ def check_header(path: str, text: str) -> list[Violation]:
 
 
 def check_pairs(paths: set[str]) -> list[Violation]:
-    """Each _test and _fuzz file stands beside what it is about, or is about its whole folder and named after it."""
+    """Each _test and _fuzz file stands beside what it is about: a file, a family of files (log_test.cpp: log_line,
+    log_writer), or the whole folder that it is named after."""
     found = []
     for path in sorted(paths):
         match = re.fullmatch(r"(.*)/([^/]+)_(test|fuzz)\.cpp", path)
@@ -172,7 +173,8 @@ def check_pairs(paths: set[str]) -> list[Violation]:
 
 def related(path: str, subject: str) -> bool:
     stem = path.rsplit("/", 1)[1].rsplit(".", 1)[0]
-    return not stem.endswith(("_test", "_fuzz")) and (stem == subject or subject.startswith(stem + "_"))
+    return not stem.endswith(("_test", "_fuzz")) and (
+        stem == subject or subject.startswith(stem + "_") or stem.startswith(subject + "_"))
 
 
 FILE_CHECKS = (check_includes, check_raw_calls, check_banned, check_sizes, check_header)

@@ -108,5 +108,6 @@ def test_headers():
 def test_pairs():
     assert not checks.check_pairs({"src/base/text.hpp", "src/base/text.cpp", "src/base/text_test.cpp"})
     assert not checks.check_pairs({"src/base/text.hpp", "src/base/text_sizes_test.cpp"})
+    assert not checks.check_pairs({"src/node/log_line.cpp", "src/node/log_test.cpp"})
     assert not checks.check_pairs({"src/term/listing.hpp", "src/term/term_test.cpp"})
     assert len(checks.check_pairs({"src/base/other.hpp", "src/base/text_test.cpp"})) == 1
