@@ -28,6 +28,7 @@ class EtcFiles final : public Isolator {
 
   Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
     const UnitConfig& config = instance.config;
+    if (config.rootfs.empty()) return {};  // a host command: these are the host's own files
     TRY(add(instance, plan, "hosts", hosts_of(config)));
     TRY(add(instance, plan, "hostname", config.hostname + "\n"));
     TRY(add(instance, plan, "resolv.conf", resolv_conf_of(config)));

@@ -287,9 +287,8 @@ def test_the_host_name_resolves(shared):
 
 
 def test_network_none_has_loopback_alone(shared):
-    done = run(shared, "container", "sh", "-c", "ls /sys/class/net; ping -c 1 -W 1 127.0.0.1 >/dev/null && echo up",
-               options=["--network", "none"])
-    assert done.stdout == "lo\nup\n" or done.stdout == "lo\n"
+    done = run(shared, "container", "sh", "-c", "ls /sys/class/net; ip link show lo", options=["--network", "none"])
+    assert done.stdout.splitlines()[0] == "lo" and ",UP" in done.stdout
     interfaces = run(shared, "container", "cat", "/proc/net/dev", options=["--network", "none"]).stdout.splitlines()[2:]
     assert [line.split(":")[0].strip() for line in interfaces] == ["lo"]
 
@@ -438,6 +437,7 @@ def test_a_second_instance_of_the_same_name_is_refused(shared, unit):
 # --- the process unit ---
 
 def test_a_host_command_as_a_process(shared):
+    """... and the host's own files stay as they are: `no_leaks` sees mounts on them."""
     assert shared("run", "--rm", "--unit", "process", "--", "/bin/echo", "from", "the host").stdout == "from the host\n"
 
 
@@ -445,7 +445,7 @@ def test_a_process_hides_nothing_and_says_so(shared):
     shared("run", "--name", "open", "--unit", "process", IMAGE, "true")
     try:
         found = shared.inspect("open")
-        assert found["shares"], found
+        assert found["Shares"] and found["Isolates"], found
     finally:
         shared("rm", "open")
 
