@@ -37,8 +37,8 @@ class Silence {
 }  // namespace
 
 Result<std::string> ask(const std::string& question, bool echo) {
+  const Silence silence(!echo);  // first: whoever answers at once must not be shown, nor flushed away
   TRY(write_all(STDERR_FILENO, question));
-  const Silence silence(!echo);
   std::string line;
   // Byte by byte: what follows the line belongs to the next reader.
   for (char c = 0; line.size() < kMaxLineBytes;) {
