@@ -1,6 +1,5 @@
 // Where auth files live, and what they and the credential helpers together know about a registry.
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <cstdlib>
 
@@ -9,6 +8,7 @@
 #include "image/registry/auth_file.hpp"
 #include "image/registry/credential_helper.hpp"
 #include "sys/fd.hpp"
+#include "sys/paths.hpp"
 
 namespace berth::image::registry {
 namespace {
@@ -25,7 +25,7 @@ std::string environment(const char* name) {
 std::string runtime_auth_file() {
   const std::string runtime = environment("XDG_RUNTIME_DIR");
   if (!runtime.empty()) return runtime + "/containers/auth.json";
-  return ::getuid() == 0 ? "/run/containers/0/auth.json" : "";
+  return sys::is_ordinary_user() ? "" : "/run/containers/0/auth.json";
 }
 
 std::string config_auth_file() {

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kMaxHeaderBytes = 64 << 10;
 constexpr std::size_t kMaxHeaderFields = 256;
 constexpr long kConnectTimeoutSeconds = 15;
-constexpr long kStallBytesPerSecond = 64;
+constexpr long kStallBytesPerSecond = 512;
 constexpr long kReceiveBufferBytes = 512 << 10;
 constexpr long kSendBufferBytes = 1 << 20;
 
@@ -172,6 +172,11 @@ std::string tls_hint(CURLcode code, std::string_view detail) {
 Failure transport_failure(CURLcode code, std::string_view detail) {
   if (code == CURLE_ABORTED_BY_CALLBACK) return fail(Code::Cancelled, "cancelled");
   const std::string why = printable(detail.empty() ? curl_easy_strerror(code) : detail, 300);
+  // A connection that is lost while TLS is being set up looks like a TLS failure, but may pass.
+  const bool lost =
+      code == CURLE_SSL_CONNECT_ERROR && (detail.find("SSL_ERROR_SYSCALL") != std::string_view::npos ||
+                                          detail.find("reset by peer") != std::string_view::npos);
+  if (lost) return fail(Code::Unavailable, why);
   if (is_tls_failure(code)) {
     return fail(Code::FailedPrecondition, fmt::format("TLS: {}{}", why, tls_hint(code, detail)));
   }
