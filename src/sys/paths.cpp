@@ -3,27 +3,14 @@
 #include <fmt/core.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cstdint>
-#include <sstream>
 
 #include "sys/fd.hpp"
+#include "sys/user_map.hpp"
 
 namespace berth::sys {
 namespace {
-
-// The user that root of this user namespace is outside; what /proc/self/uid_map says of 0.
-std::uint64_t outer_uid() {
-  const uid_t here = ::geteuid();
-  const auto map = read_file("/proc/self/uid_map", 65536);
-  if (!map) return here;
-  std::istringstream lines(*map);
-  for (std::uint64_t inside = 0, outside = 0, count = 0; lines >> inside >> outside >> count;) {
-    if (here >= inside && here - inside < count) return outside + (here - inside);
-  }
-  return here;
-}
 
 std::string environment(const char* name) {
   const char* value = ::getenv(name);

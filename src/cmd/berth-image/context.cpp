@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "cmd/berth-image/command.hpp"
 #include "sys/fd.hpp"
+#include "sys/terminal.hpp"
 #include "term/listing.hpp"
 
 namespace berth::cmd {
@@ -21,7 +22,7 @@ std::unique_ptr<term::Progress> Context::progress(bool quiet) const {
   using Mode = term::Progress::Mode;
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
   const Mode mode = quiet ? Mode::Quiet : terminal ? Mode::Bars : Mode::Lines;
-  return std::make_unique<term::Progress>(mode, STDERR_FILENO, 80);
+  return std::make_unique<term::Progress>(mode, STDERR_FILENO, sys::window_size(STDERR_FILENO).columns);
 }
 
 Result<void> print(std::string_view text) {

@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "cmd/berth-image/command.hpp"
 #include "sys/paths.hpp"
+#include "sys/userns.hpp"
 
 namespace berth::cmd {
 namespace {
@@ -43,7 +44,10 @@ Result<int> run_command(const std::vector<Declared>& declared, const Globals& gl
   const auto level = log::parse_level(globals.log_level);
   if (!level) return fail(Code::InvalidArgument, "--log-level: " + level.error().message);
   log::configure("berth", *level);
-  const Context context{TRY(sys::find_paths(globals.root)).root, globals.format};
+  const sys::Paths paths = TRY(sys::find_paths(globals.root));
+  const auto rootless = TRY(sys::enter_rootless(paths.run));
+  if (!rootless.single_user.empty()) log::warn("only one user can be told apart: {}", rootless.single_user);
+  const Context context{paths.root, globals.format};
   for (const auto& [app, action] : declared) {
     if (app->parsed()) return action(context);
   }

@@ -7,6 +7,7 @@
 
 #include "cmd/berth-image/declare.hpp"
 #include "cmd/berth-image/registry_options.hpp"
+#include "image/unpack/unpack.hpp"
 
 namespace berth::cmd {
 namespace {
@@ -26,6 +27,7 @@ Result<void> pull_one(const Context& context, image::Store& store, const std::st
     const auto progress = context.progress(options.quiet);
     BlobProgress blobs(*progress, "pulling");
     record = TRY(image::registry::pull(store, reference, options.pull, blobs));
+    TRY_DURING(name, image::ensure_unpacked(store, record, *progress));
   }
   return print(record.config.text() + "\n");
 }

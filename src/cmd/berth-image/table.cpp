@@ -17,6 +17,11 @@ constexpr std::array kCommands = {
     Command{"untag", "Take names off images", declare_untag},
     Command{"inspect", "Show what images say about themselves, as JSON", declare_inspect},
     Command{"history", "Show how an image was made", declare_history},
+    Command{"save", "Write images to an archive or an OCI layout", declare_save},
+    Command{"load", "Read images from an archive or an OCI layout", declare_load},
+    Command{"import", "Make an image of the tar of a root directory", declare_import},
+    Command{"export", "Write an image's whole root directory as a tar", declare_export},
+    Command{"unpack", "Make an image's layers ready to run from", declare_unpack},
     Command{"prune", "Remove unused images and what belongs to none", declare_prune},
     Command{"check", "Verify the whole image store", declare_check},
 };

@@ -1,6 +1,8 @@
 // Images and their names.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/text.hpp"
 #include "image/store/schema.hpp"
 #include "image/store/store.hpp"
@@ -67,14 +69,17 @@ Result<void> check_is_image(const Manifest& manifest, const ImageConfig& config)
 
 Result<void> Store::record_manifest(const Descriptor& descriptor, const Manifest& manifest,
                                     const ImageConfig& config) {
-  auto insert = TRY(database_.prepare("INSERT OR IGNORE INTO manifests VALUES (?, ?, ?, ?, ?)"));
+  // A manifest that is here already is taken in anew: its age is what keeps it while its lease lives.
+  auto touch = TRY(database_.prepare("UPDATE manifests SET created_ns = ? WHERE digest = ?"));
+  TRY(touch.bind(now_ns()).bind(descriptor.digest.text()).run());
+  if (database_.changes() > 0) return {};
+  auto insert = TRY(database_.prepare("INSERT INTO manifests VALUES (?, ?, ?, ?, ?)"));
   TRY(insert.bind(descriptor.digest.text())
           .bind(descriptor.media_type)
           .bind(static_cast<std::int64_t>(descriptor.size))
           .bind(manifest.config.digest.text())
           .bind(now_ns())
           .run());
-  if (database_.changes() == 0) return {};
   const auto chain = chain_ids(config.diff_ids);
   for (std::size_t i = 0; i < chain.size(); ++i) {
     auto layer = TRY(database_.prepare("INSERT INTO manifest_layers VALUES (?, ?, ?, ?, ?)"));
@@ -89,24 +94,33 @@ Result<void> Store::record_manifest(const Descriptor& descriptor, const Manifest
 }
 
 Result<void> Store::set_image(const Reference& name, const Descriptor& descriptor) {
-  const std::string text = name.text();
-  const Manifest manifest = TRY_DURING(text, Manifest::parse(TRY(read_blob(descriptor.digest))));
-  const ImageConfig config = TRY_DURING(text, ImageConfig::parse(TRY(read_blob(manifest.config.digest))));
-  TRY_DURING(text, check_is_image(manifest, config));
-  return database_.transaction([&]() -> Result<void> {
+  TRY(add_image(name, descriptor));
+  return {};
+}
+
+Result<ImageRecord> Store::add_image(const std::optional<Reference>& name, const Descriptor& descriptor) {
+  ImageRecord record{name ? name->text() : "", descriptor, {}, now_ns()};
+  const std::string what = name ? record.name : descriptor.digest.text();
+  const Manifest manifest = TRY_DURING(what, Manifest::parse(TRY(read_blob(descriptor.digest))));
+  const ImageConfig config = TRY_DURING(what, ImageConfig::parse(TRY(read_blob(manifest.config.digest))));
+  TRY_DURING(what, check_is_image(manifest, config));
+  record.config = manifest.config.digest;
+  TRY(database_.transaction([&]() -> Result<void> {
     std::vector<Digest> needed{descriptor.digest, manifest.config.digest};
     for (const Descriptor& layer : manifest.layers) needed.push_back(layer.digest);
     for (const Digest& digest : needed) {
       if (TRY(use_blob(digest))) continue;
       return fail(Code::FailedPrecondition,
-                  fmt::format("cannot name image {}: blob {} is missing", text, digest.text()));
+                  fmt::format("cannot store image {}: blob {} is missing", what, digest.text()));
     }
     TRY(record_manifest(descriptor, manifest, config));
+    if (!name) return {};
     auto insert =
         TRY(database_.prepare("INSERT INTO images VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
                               "manifest = excluded.manifest, created_ns = excluded.created_ns"));
-    return insert.bind(text).bind(descriptor.digest.text()).bind(now_ns()).run();
-  });
+    return insert.bind(record.name).bind(descriptor.digest.text()).bind(record.created_ns).run();
+  }));
+  return record;
 }
 
 Result<std::optional<ImageRecord>> Store::find_by_name(std::string_view name) {
@@ -201,6 +215,7 @@ Result<void> Store::remove_image(const Digest& manifest) {
 
 Result<std::vector<ImageRecord>> Store::prune_images(bool all, std::int64_t before_ns) {
   std::vector<ImageRecord> removed;
+  before_ns = std::min(before_ns, TRY(lease_horizon_ns()));  // an image on its way in has no name yet
   TRY(database_.transaction([&]() -> Result<void> {
     auto query = TRY(database_.prepare(sql(kSelectAny, "WHERE m.digest NOT IN (SELECT manifest FROM pins)")));
     for (ImageRecord& record : TRY(read_records(std::move(query)))) {

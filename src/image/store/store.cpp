@@ -1,16 +1,13 @@
 // Opening, locks, leases and recovery.
 #include "image/store/store.hpp"
 
-#include <dirent.h>
 #include <fmt/core.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cstring>
-#include <memory>
-
 #include "base/text.hpp"
 #include "image/store/schema.hpp"
+#include "sys/entry.hpp"
 
 namespace berth::image {
 namespace {
@@ -56,17 +53,8 @@ Result<void> make_layout(const std::string& root) {
 }  // namespace
 
 Result<std::vector<std::string>> list_directory(const std::string& path) {
-  struct Closer {
-    void operator()(DIR* stream) const { ::closedir(stream); }
-  };
-  const std::unique_ptr<DIR, Closer> stream(::opendir(path.c_str()));
-  if (!stream) return fail_errno(fmt::format("cannot list {}", path));
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name(static_cast<const char*>(entry->d_name));
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  return names;
+  const sys::Fd directory = TRY(sys::open(path, O_RDONLY | O_DIRECTORY));
+  return TRY_DURING(path, sys::list_names(directory.get()));
 }
 
 Result<sys::Fd> lock_entry(const std::string& path) {

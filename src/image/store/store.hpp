@@ -131,6 +131,8 @@ class Store {
   // Takes in a finished file of tmp/ as a blob, by rename. The caller has verified size and digest.
   Result<void> adopt_blob(const std::string& path, const Descriptor& descriptor);
 
+  std::string blob_path(const Digest& digest) const;  // where its file is, if it is here
+
   // --- layers ---
   // Where it is here, a live lease keeps it from now on.
   Result<std::optional<LayerRecord>> find_layer(const Digest& chain_id);
@@ -141,6 +143,8 @@ class Store {
 
   // --- images ---
   Result<void> set_image(const Reference& name, const Descriptor& manifest);  // all blobs must be here
+  // As set_image, but also without a name; gives the record.
+  Result<ImageRecord> add_image(const std::optional<Reference>& name, const Descriptor& manifest);
   Result<std::optional<ImageRecord>> find_image(
       std::string_view name_or_id);                            // name as typed, id or id prefix (>= 3)
   Result<ImageRecord> get_image(std::string_view name_or_id);  // NotFound / ambiguous says so
@@ -179,7 +183,6 @@ class Store {
  private:
   friend class BlobWriter;
   Store(std::string root, db::Database database) : root_(std::move(root)), database_(std::move(database)) {}
-  std::string blob_path(const Digest& digest) const;
   std::string layer_path(const Digest& chain_id) const;
   Result<void> record_blob(const Digest& digest, std::uint64_t size_bytes);
   Result<bool> use_blob(const Digest& digest);
