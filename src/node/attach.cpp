@@ -1,9 +1,6 @@
 #include "node/attach.hpp"
 
-#include <fmt/core.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -11,6 +8,7 @@
 #include "base/text.hpp"
 #include "node/detach_keys.hpp"
 #include "node/protocol.hpp"
+#include "node/signal_watch.hpp"
 #include "sys/message_socket.hpp"
 #include "sys/tty.hpp"
 
@@ -19,19 +17,13 @@ namespace {
 
 constexpr std::size_t kInputBytes = 16 << 10;
 
-// The signals that are passed on: all that ask a program for something. Those of job control keep their meaning here, and
-// those that tell of a fault here cannot be anybody else's.
-constexpr std::array kForwarded = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
-                                   SIGALRM, SIGPWR,  SIGIO,   SIGVTALRM, SIGPROF};
-
 class Session {
  public:
-  Session(int socket, const AttachOptions& options)
-      : socket_(socket), options_(options), keys_(options.tty ? options.detach_keys : "") {}
+  Session(int socket, const AttachOptions& options, SignalWatch signals)
+      : socket_(socket), options_(options), keys_(options.tty ? options.detach_keys : ""), signals_(std::move(signals)) {}
   Result<AttachResult> run();
 
  private:
-  Result<void> watch_signals();
   void on_signal();
   void on_input();
   Result<void> on_message();
@@ -40,32 +32,17 @@ class Session {
   int socket_;
   const AttachOptions& options_;
   DetachKeys keys_;
-  sys::Fd signals_;
-  sigset_t mask_before_{};
+  SignalWatch signals_;
   std::string pending_;  // an encoded message that the monitor has not taken yet
   bool input_open_ = false;
   bool detach_ = false;
   std::optional<AttachResult> result_;
 };
 
-Result<void> Session::watch_signals() {
-  sigset_t mask;
-  ::sigemptyset(&mask);
-  ::sigaddset(&mask, SIGWINCH);
-  if (options_.signals) {
-    for (const int number : kForwarded) ::sigaddset(&mask, number);
-  }
-  ::sigprocmask(SIG_BLOCK, &mask, &mask_before_);
-  signals_ = sys::Fd(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals_) return fail_errno("cannot receive signals");
-  return {};
-}
-
 void Session::on_signal() {
-  signalfd_siginfo info{};
-  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    if (info.ssi_signo == SIGWINCH) send_size();
-    else static_cast<void>(sys::send_message(socket_, encode(Message::Signal, std::to_string(info.ssi_signo))));
+  for (const int number : signals_.take()) {
+    if (number == SIGWINCH) send_size();
+    else static_cast<void>(sys::send_message(socket_, encode(Message::Signal, std::to_string(number))));
   }
 }
 
@@ -115,7 +92,6 @@ Result<void> Session::on_message() {
 }
 
 Result<AttachResult> Session::run() {
-  TRY(watch_signals());
   std::optional<sys::RawMode> raw;
   if (options_.tty && options_.input && sys::is_terminal(STDIN_FILENO)) raw.emplace(TRY(sys::RawMode::enter(STDIN_FILENO)));
   TRY(sys::set_nonblocking(socket_, true));
@@ -124,7 +100,7 @@ Result<AttachResult> Session::run() {
   while (!result_ && !detach_) {
     const bool read_input = input_open_ && pending_.empty();
     const auto events = POLLIN | (pending_.empty() ? 0 : POLLOUT);
-    std::array<pollfd, 3> fds = {pollfd{socket_, static_cast<short>(events), 0}, pollfd{signals_.get(), POLLIN, 0},
+    std::array<pollfd, 3> fds = {pollfd{socket_, static_cast<short>(events), 0}, pollfd{signals_.fd(), POLLIN, 0},
                                  pollfd{read_input ? STDIN_FILENO : -1, POLLIN, 0}};
     if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return fail_errno("cannot wait for the instance");
     if (fds[1].revents != 0) on_signal();
@@ -132,14 +108,13 @@ Result<AttachResult> Session::run() {
     if (fds[2].revents != 0) on_input();
     if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) TRY(on_message());
   }
-  ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
   return result_.value_or(AttachResult{.end = AttachEnd::Detached, .exit_code = {}});
 }
 
 }  // namespace
 
 Result<AttachResult> attach(const sys::Fd& socket, const AttachOptions& options) {
-  return Session(socket.get(), options).run();
+  return Session(socket.get(), options, TRY(SignalWatch::start(options.signals))).run();
 }
 
 Result<sys::Fd> connect_monitor(const Paths& paths, const std::string& id) {

@@ -5,6 +5,8 @@
 
 #include <thread>
 
+#include "sys/paths.hpp"
+
 namespace berth::node {
 namespace {
 
@@ -17,6 +19,13 @@ bool is_linked(int fd) {
 }
 
 }  // namespace
+
+Result<Paths> Paths::of(const std::string& root) {
+  const sys::Paths found = TRY(sys::find_paths(root));
+  TRY(sys::make_dir(found.root, 0700));
+  TRY(sys::make_dir(found.run, 0700));
+  return Paths{found.root, found.run};
+}
 
 Result<sys::Fd> try_lock_instance(const Paths& paths, const std::string& id) {
   const std::string directory = paths.run_dir(id);

@@ -9,12 +9,13 @@
 
 #include "base/log.hpp"
 #include "cmd/berth/command.hpp"
+#include "node/exit_code.hpp"
 #include "sys/fd.hpp"
 
 namespace berth::cmd {
 namespace {
 
-constexpr int kBerthFailed = 125;
+constexpr int kBerthFailed = node::kExitFailed;
 
 using Args = std::vector<std::string>;
 
@@ -56,12 +57,6 @@ void take_operands(const CLI::App& app, Args& args, std::size_t from, Invocation
   args.resize(end_of_options);
 }
 
-int report(std::string_view command, const Error& error) {
-  std::fputs(fmt::format("berth{}{}: {}\n", command.empty() ? "" : " ", command, error.message).c_str(),
-             stderr);
-  return kBerthFailed;
-}
-
 int report_usage(std::string_view command, const CLI::ParseError& error) {
   const std::string program = command.empty() ? "berth" : fmt::format("berth {}", command);
   std::string what = error.what();
@@ -96,23 +91,24 @@ int forward(const Command& command, const Globals& globals, const Args& rest) {
   if (command.forward != "*") args.emplace_back(command.forward);
   args.insert(args.end(), rest.begin(), rest.end());
   const auto failed = become_sibling("berth-image", args);
-  return report(command.name, failed.error());
+  return report(command.name, failed.error(), kBerthFailed);
 }
 
 int run_action(std::string_view command, const Action& action, const Globals& globals) {
   const auto level = log::parse_level(globals.log_level);
   if (!level)
-    return report(command, Error{Code::InvalidArgument, 0, "--log-level: " + level.error().message});
+    return report(command, Error{Code::InvalidArgument, 0, "--log-level: " + level.error().message}, kBerthFailed);
   log::configure("berth", *level);
   const auto code = action();
-  return code ? *code : report(command, code.error());
+  return code ? *code : report(command, code.error(), kBerthFailed);
 }
 
 int run_help(CLI::App& app, const Invocation& invocation, const Args& args, std::size_t word) {
   declare_all(app, invocation);
   if (word < args.size()) {
     return report("", Error{Code::InvalidArgument, 0,
-                            fmt::format("there is no command {}: see 'berth --help'", args[word])});
+                            fmt::format("there is no command {}: see 'berth --help'", args[word])},
+                  kBerthFailed);
   }
   if (const auto done = parse(app, "", args)) return *done;
   std::fputs(app.help().c_str(), stderr);
@@ -120,6 +116,21 @@ int run_help(CLI::App& app, const Invocation& invocation, const Args& args, std:
 }
 
 }  // namespace
+
+int report(std::string_view command, const Error& error, int exit_code) {
+  std::fputs(fmt::format("berth{}{}: {}\n", command.empty() ? "" : " ", command, error.message).c_str(), stderr);
+  return exit_code;
+}
+
+int for_each_name(std::string_view command, const Args& names,
+                  const std::function<Result<void>(const std::string& name)>& body) {
+  int exit_code = 0;
+  for (const std::string& name : names) {
+    const auto done = body(name);
+    if (!done) exit_code = report(command, done.error(), kBerthFailed);
+  }
+  return exit_code;
+}
 
 void declare_globals(CLI::App& app, Globals& globals) {
   app.set_help_flag("-h,--help", "Show this help and exit");

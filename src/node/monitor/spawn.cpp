@@ -46,8 +46,10 @@ Result<MonitorLink> spawn_monitor(const Paths& paths, const std::string& id, sys
       .fds = {{nothing.get(), 0}, {nothing.get(), 1}, {complaints.get(), 2}, {lock.get(), kLockFd}, {theirs.get(), kStarterFd}},
       .new_session = true};
   MonitorLink link;
-  link.monitor =
-      TRY(sys::spawn(program, {"berth-monitor", paths.root, paths.run, id, std::string(mode_word(mode))}, options));
+  auto monitor = sys::spawn(program, {"berth-monitor", paths.root, paths.run, id, std::string(mode_word(mode))}, options);
+  // Not the launch's NotFound or PermissionDenied, which would speak of the workload's program.
+  if (!monitor) return fail(Code::Internal, monitor.error().message);
+  link.monitor = *monitor;
   link.socket = std::move(ours);
   theirs.reset();
   TRY(await_start(link));

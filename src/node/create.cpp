@@ -1,0 +1,48 @@
+#include "node/create.hpp"
+
+#include <fmt/core.h>
+
+#include "node/remove.hpp"
+#include "unit/unit.hpp"
+
+namespace berth::node {
+namespace {
+
+Result<void> fill_instance(const Paths& paths, const isolate::UnitConfig& config) {
+  TRY(sys::make_dir(paths.state_dir(config.id), 0700));
+  if (config.image.empty()) return {};
+  auto images = TRY(image::Store::open(paths.root));
+  return images.pin(config.id, TRY(images.get_image(config.image_id)));
+}
+
+}  // namespace
+
+Result<isolate::UnitConfig> resolve_config(const Paths& paths, const RunOptions& options) {
+  const auto kind = TRY_DURING("--unit", isolate::parse_unit(options.unit));
+  unit::Unit& unit = unit::unit_of(kind);
+  TRY_DURING(fmt::format("--unit {}", options.unit), unit.probe());
+  std::optional<image::ResolvedImage> image;
+  if (!options.image.empty()) {
+    auto images = TRY(image::Store::open(paths.root));
+    image = TRY(images.resolve(TRY(images.get_image(options.image))));
+  }
+  auto config = TRY(make_config(options, image ? &*image : nullptr));
+  TRY(unit.check(config));
+  return config;
+}
+
+Result<sys::Fd> create_instance(const Paths& paths, InstanceStore& store, const isolate::UnitConfig& config) {
+  sys::Fd lock = TRY(try_lock_instance(paths, config.id));
+  BERTH_ASSERT(lock);  // nobody else knows the id yet
+  if (const auto inserted = store.insert(config); !inserted) {
+    static_cast<void>(sys::remove_tree(paths.run_dir(config.id)));
+    return fail(inserted.error());
+  }
+  if (auto filled = fill_instance(paths, config); !filled) {
+    static_cast<void>(remove_instance(paths, config));
+    return fail(std::move(filled).error().during(fmt::format("cannot create {}", config.name)));
+  }
+  return lock;
+}
+
+}  // namespace berth::node

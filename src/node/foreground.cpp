@@ -1,0 +1,41 @@
+#include "node/foreground.hpp"
+
+#include <fmt/core.h>
+
+#include "node/protocol.hpp"
+#include "node/recovery.hpp"
+#include "sys/message_socket.hpp"
+
+namespace berth::node {
+namespace {
+
+constexpr int kMonitorsTried = 5;
+
+Result<sys::Fd> join(const Paths& paths, const std::string& id, const AttachOptions& options) {
+  sys::Fd socket = TRY(connect_monitor(paths, id));
+  const AttachWish wish{.output = true, .input = options.input, .lossless = options.lossless};
+  if (sys::send_message(socket.get(), encode(Message::Attach, encode_attach(wish))) != sys::Transfer::Done) {
+    return fail(Code::Unavailable, fmt::format("the monitor of {} does not answer", id.substr(0, 12)));
+  }
+  return socket;
+}
+
+}  // namespace
+
+Result<AttachResult> stay_attached(Node& node, const std::string& id, sys::Fd socket, const AttachOptions& options) {
+  for (int i = 0; i < kMonitorsTried; ++i) {
+    const AttachResult result = TRY(attach(socket, options));
+    if (result.end != AttachEnd::Lost) return result;
+    TRY(recover(node.paths, node.store));
+    const Instance instance = TRY_DURING("its monitor was killed", node.store.get(id));
+    if (!is_active(instance.state)) return AttachResult{AttachEnd::Ended, instance.ending.exit_code};
+    socket = TRY(join(node.paths, id, options));
+  }
+  return fail(Code::Unavailable, "its monitor is killed again and again: berth logs shows what it wrote");
+}
+
+Result<AttachResult> attach_to(Node& node, const std::string& id, const AttachOptions& options) {
+  return stay_attached(node, id, TRY(join(node.paths, id, options)), options);
+}
+
+}  // namespace berth::node
