@@ -10,6 +10,7 @@
 #include "node/protocol.hpp"
 #include "node/signal_watch.hpp"
 #include "sys/message_socket.hpp"
+#include "sys/terminal.hpp"
 #include "sys/tty.hpp"
 
 namespace berth::node {
@@ -48,9 +49,8 @@ void Session::on_signal() {
 
 void Session::send_size() {
   if (!options_.tty) return;
-  if (const auto size = sys::window_size(STDIN_FILENO)) {
-    static_cast<void>(sys::send_message(socket_, encode(Message::Resize, encode_size(*size))));
-  }
+  const auto size = sys::window_size(STDIN_FILENO);
+  if (size.rows > 0) static_cast<void>(sys::send_message(socket_, encode(Message::Resize, encode_size(size))));
 }
 
 void Session::on_input() {

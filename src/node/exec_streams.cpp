@@ -8,6 +8,7 @@
 #include "node/signal_watch.hpp"
 #include "sys/message_socket.hpp"
 #include "sys/process.hpp"
+#include "sys/terminal.hpp"
 #include "sys/tty.hpp"
 
 namespace berth::node {
@@ -94,7 +95,7 @@ Result<void> ExecStreams::serve(int pidfd) {
   if (tty_ && input_open_ && sys::is_terminal(STDIN_FILENO)) raw.emplace(TRY(sys::RawMode::enter(STDIN_FILENO)));
   const auto resize = [&] {
     const auto size = sys::window_size(STDIN_FILENO);
-    if (tty_ && size && out_) static_cast<void>(sys::set_window_size(out_.get(), *size));
+    if (tty_ && size.rows > 0 && out_) static_cast<void>(sys::set_window_size(out_.get(), size));
   };
   resize();
   for (bool ended = false; !ended;) {

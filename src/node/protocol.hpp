@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
-#include "sys/tty.hpp"
+#include "sys/terminal.hpp"
 
 namespace berth::node {
 

@@ -1,6 +1,5 @@
 #include "sys/tty.hpp"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -8,20 +7,6 @@
 namespace berth::sys {
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
-
-std::optional<WindowSize> window_size(int fd) {
-  winsize size{};
-  if (::ioctl(fd, TIOCGWINSZ, &size) != 0) return std::nullopt;
-  return WindowSize{size.ws_row, size.ws_col};
-}
-
-Result<void> set_window_size(int fd, WindowSize size) {
-  winsize wanted{};
-  wanted.ws_row = size.rows;
-  wanted.ws_col = size.columns;
-  if (::ioctl(fd, TIOCSWINSZ, &wanted) != 0) return fail_errno("cannot set the terminal's size");
-  return {};
-}
 
 Result<RawMode> RawMode::enter(int fd) {
   termios before{};

@@ -10,7 +10,7 @@
 #include "isolate/config.hpp"
 #include "node/log_line.hpp"
 #include "sys/fd.hpp"
-#include "sys/tty.hpp"
+#include "sys/terminal.hpp"
 
 namespace berth::node {
 
