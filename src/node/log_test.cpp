@@ -86,7 +86,7 @@ TEST_F(LogFileTest, OneFileIsTruncatedByRotation) {
 }
 
 TEST_F(LogFileTest, TailCountsWholeLinesAcrossFiles) {
-  LogWriter writer = *LogWriter::open(path_, {.max_bytes = 120, .max_files = 9});
+  LogWriter writer = *LogWriter::open(path_, {.max_bytes = 120, .max_files = 20});
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(writer.write(Stream::Stdout, "part").has_value());
     ASSERT_TRUE(writer.write(Stream::Stdout, " " + std::to_string(i) + "\n").has_value());
