@@ -94,8 +94,11 @@ Result<Database> Database::open(const std::string& path, const Schema& schema) {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   const int result = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
   Database database(connection);
-  if (result != SQLITE_OK)
-    return fail_sqlite(connection, fmt::format("cannot open the state database {}", path));
+  if (result != SQLITE_OK) {
+    const int error = connection != nullptr ? sqlite3_system_errno(connection) : ENOMEM;
+    const std::string attempt = fmt::format("cannot open the state database {}", path);
+    return error != 0 ? fail_errno(attempt, error) : fail_sqlite(connection, attempt);
+  }
   sqlite3_busy_timeout(connection, kBusyTimeoutMs);
   sqlite3_extended_result_codes(connection, 1);
   // Closing the last connection would copy the log back and sync it: tens of milliseconds at the end of every

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "base/log.hpp"
 #include "base/text.hpp"
 #include "node/attach.hpp"
 #include "node/protocol.hpp"
@@ -11,6 +12,7 @@
 #include "node/remove.hpp"
 #include "sys/message_socket.hpp"
 #include "sys/process.hpp"
+#include "sys/userns.hpp"
 #include "unit/unit.hpp"
 
 namespace berth::node {
@@ -63,7 +65,8 @@ Result<void> kill_and_wait(Node& node, const Instance& instance) {
   const auto pidfd = open_unit(instance);
   if (pidfd) static_cast<void>(sys::send_signal(pidfd->get(), SIGKILL));
   if (instance.state == State::Paused) TRY(unit::unit_of(instance.config.unit).pause(instance.config, false));
-  TRY_DURING(fmt::format("{} does not end", instance.config.name), wait_for_end(node, instance.config.id, kSettle));
+  TRY_DURING(fmt::format("{} does not end", instance.config.name),
+             wait_for_end(node, instance.config.id, kSettle));
   return {};
 }
 
@@ -76,6 +79,8 @@ void tell_monitor(const Paths& paths, const std::string& id, Message message) {
 
 Result<Node> Node::open(const std::string& root) {
   Paths paths = TRY(Paths::of(root));
+  const sys::Rootless rootless = TRY(sys::enter_rootless(paths.run));
+  if (!rootless.single_user.empty()) log::warn("only one user can be told apart: {}", rootless.single_user);
   InstanceStore store = TRY(InstanceStore::open(paths));
   TRY(recover(paths, store));
   return Node{std::move(paths), std::move(store)};
@@ -88,7 +93,8 @@ Result<MonitorLink> start(Node& node, const Instance& instance, MonitorMode mode
   return spawn_monitor(node.paths, instance.config.id, std::move(lock), mode);
 }
 
-Result<std::optional<int>> wait_for_end(Node& node, const std::string& id, std::optional<milliseconds> timeout) {
+Result<std::optional<int>> wait_for_end(Node& node, const std::string& id,
+                                        std::optional<milliseconds> timeout) {
   const auto deadline = timeout ? std::optional(Clock::now() + *timeout) : std::nullopt;
   for (;;) {
     const auto socket = connect_monitor(node.paths, id);
@@ -109,7 +115,8 @@ Result<void> stop(Node& node, const Instance& instance, milliseconds timeout) {
   tell_monitor(node.paths, instance.config.id, Message::Stop);
   if (const auto pidfd = open_unit(instance)) {
     static_cast<void>(sys::send_signal(pidfd->get(), instance.config.stop_signal));
-    if (instance.state == State::Paused) TRY(unit::unit_of(instance.config.unit).pause(instance.config, false));
+    if (instance.state == State::Paused)
+      TRY(unit::unit_of(instance.config.unit).pause(instance.config, false));
   }
   const auto ended = wait_for_end(node, instance.config.id, timeout);
   if (ended) return {};
@@ -118,7 +125,8 @@ Result<void> stop(Node& node, const Instance& instance, milliseconds timeout) {
 }
 
 Result<void> send_signal(Node& node, const Instance& instance, int signal) {
-  if (instance.state != State::Running && instance.state != State::Paused) return not_active(instance, "signal");
+  if (instance.state != State::Running && instance.state != State::Paused)
+    return not_active(instance, "signal");
   if (signal == SIGKILL) TRY(node.store.request_stop(instance.config.id));
   const sys::Fd pidfd = TRY(open_unit(instance));
   TRY(sys::send_signal(pidfd.get(), signal));
@@ -128,7 +136,8 @@ Result<void> send_signal(Node& node, const Instance& instance, int signal) {
 
 Result<void> set_paused(Node& node, const Instance& instance, bool paused) {
   const State to = paused ? State::Paused : State::Running;
-  if (!may_follow(instance.state, to) || (instance.state != State::Running && instance.state != State::Paused)) {
+  if (!may_follow(instance.state, to) ||
+      (instance.state != State::Running && instance.state != State::Paused)) {
     return not_active(instance, paused ? "pause" : "unpause");
   }
   TRY(unit::unit_of(instance.config.unit).pause(instance.config, paused));
@@ -139,8 +148,8 @@ Result<void> remove(Node& node, const Instance& instance, bool force) {
   const std::string& id = instance.config.id;
   if (is_active(instance.state)) {
     if (!force) {
-      return fail(Code::FailedPrecondition,
-                  fmt::format("{} is {}: stop it first, or use --force", instance.config.name, state_name(instance.state)));
+      return fail(Code::FailedPrecondition, fmt::format("{} is {}: stop it first, or use --force",
+                                                        instance.config.name, state_name(instance.state)));
     }
     TRY(node.store.request_stop(id));
     tell_monitor(node.paths, id, Message::Stop);
@@ -148,7 +157,8 @@ Result<void> remove(Node& node, const Instance& instance, bool force) {
   }
   const sys::Fd lock = TRY(lock_instance(node.paths, id, kSettle));
   auto found = node.store.get(id);
-  if (!found && found.error().code == Code::NotFound) return sys::remove_tree(node.paths.run_dir(id));  // --rm
+  if (!found && found.error().code == Code::NotFound)
+    return sys::remove_tree(node.paths.run_dir(id));  // --rm
   return remove_instance(node.paths, TRY(std::move(found)).config);
 }
 
@@ -161,7 +171,8 @@ Result<void> update(Node& node, const Instance& instance, const sys::Resources& 
   if (restart) config.restart = *restart;
   unit::Unit& unit = unit::unit_of(config.unit);
   TRY(unit.check(config));
-  if (instance.state == State::Running || instance.state == State::Paused) TRY(unit.update(config, resources));
+  if (instance.state == State::Running || instance.state == State::Paused)
+    TRY(unit.update(config, resources));
   return node.store.replace_config(config, "update");
 }
 

@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "sys/cgroup.hpp"
 #include "sys/fd.hpp"
 #include "sys/probe.hpp"
+#include "sys/userns.hpp"
 #include "unit/unit.hpp"
 
 namespace berth::node {
@@ -48,10 +50,12 @@ std::string existing_part(const std::string& root) {
   return path.string();
 }
 
-void examine_units(Diagnosis& diagnosis) {
+// Last of all, as an ordinary user's units live in a user namespace, which cannot be left again.
+void examine_units(Diagnosis& diagnosis, const std::string& run_directory) {
+  const auto rootless = sys::enter_rootless(run_directory);
   Area area(diagnosis, "units");
   for (unit::Unit* unit : unit::all_units()) {
-    const auto runs = unit->probe();
+    const Result<void> runs = rootless ? unit->probe() : Result<void>(fail(rootless.error()));
     area.add(std::string(isolate::unit_name(unit->kind())), runs, "can run here");
     if (unit->kind() == isolate::UnitKind::Container) diagnosis.can_run_containers = runs.has_value();
   }
@@ -234,16 +238,18 @@ Json Diagnosis::to_json() const {
   return {{"can_run_containers", can_run_containers}, {"findings", std::move(list)}};
 }
 
-Diagnosis diagnose(const std::string& root) {
+Diagnosis diagnose(const sys::Paths& paths) {
   Diagnosis diagnosis;
-  const std::string directory = existing_part(root);
-  examine_units(diagnosis);
+  const std::string directory = existing_part(paths.root);
   examine_kernel(diagnosis, directory);
   examine_capabilities(diagnosis);
   examine_rootless(diagnosis);
   examine_limits(diagnosis, directory);
-  examine_store(diagnosis, root, directory);
+  examine_store(diagnosis, paths.root, directory);
   examine_programs(diagnosis);
+  const auto others = static_cast<std::ptrdiff_t>(diagnosis.findings.size());
+  examine_units(diagnosis, paths.run);
+  std::rotate(diagnosis.findings.begin(), diagnosis.findings.begin() + others, diagnosis.findings.end());
   return diagnosis;
 }
 

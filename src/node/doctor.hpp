@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "sys/paths.hpp"
 
 namespace berth::node {
 
@@ -22,8 +23,9 @@ struct Diagnosis {
   Json to_json() const;
 };
 
-// Looks at the machine as the calling user sees it, for a store at `root` (which need not exist yet). Takes
-// some tens of milliseconds, leaves nothing behind. For single-threaded callers.
-Diagnosis diagnose(const std::string& root);
+// Looks at the machine as the calling user sees it, for a store at `paths.root` (which need not exist yet).
+// An ordinary user is in the user namespace of their units afterwards, as these are asked there whether they
+// can run. Takes some tens of milliseconds, leaves nothing behind. For single-threaded callers.
+Diagnosis diagnose(const sys::Paths& paths);
 
 }  // namespace berth::node

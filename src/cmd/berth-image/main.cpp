@@ -65,6 +65,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     std::string what = error.what();
     what = what.substr(0, what.find('\n'));
+    const auto strange = app.remaining();
+    if (app.get_subcommands().empty() && !strange.empty())
+      what = fmt::format("there is no command {}", strange.front());
     complain({Code::InvalidArgument, 0, what + " (see 'berth image --help')"});
     return kBerthFailed;
   }

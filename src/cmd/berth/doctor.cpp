@@ -25,7 +25,7 @@ Result<std::string> render(const node::Diagnosis& diagnosis, std::string_view fo
 Action declare_doctor(CLI::App&, const Invocation& invocation) {
   return [&globals = invocation.globals]() -> Result<int> {
     const sys::Paths paths = TRY(sys::find_paths(globals.root));
-    const node::Diagnosis diagnosis = node::diagnose(paths.root);
+    const node::Diagnosis diagnosis = node::diagnose(paths);
     const std::string text = TRY(render(diagnosis, globals.format));
     std::fputs(text.c_str(), stdout);
     return diagnosis.can_run_containers ? 0 : 1;
