@@ -21,7 +21,10 @@ constexpr std::size_t kInputBytes = 16 << 10;
 class Session {
  public:
   Session(int socket, const AttachOptions& options, SignalWatch signals)
-      : socket_(socket), options_(options), keys_(options.tty ? options.detach_keys : ""), signals_(std::move(signals)) {}
+      : socket_(socket),
+        options_(options),
+        keys_(options.tty ? options.detach_keys : ""),
+        signals_(std::move(signals)) {}
   Result<AttachResult> run();
 
  private:
@@ -42,15 +45,18 @@ class Session {
 
 void Session::on_signal() {
   for (const int number : signals_.take()) {
-    if (number == SIGWINCH) send_size();
-    else static_cast<void>(sys::send_message(socket_, encode(Message::Signal, std::to_string(number))));
+    if (number == SIGWINCH)
+      send_size();
+    else
+      static_cast<void>(sys::send_message(socket_, encode(Message::Signal, std::to_string(number))));
   }
 }
 
 void Session::send_size() {
   if (!options_.tty) return;
   const auto size = sys::window_size(STDIN_FILENO);
-  if (size.rows > 0) static_cast<void>(sys::send_message(socket_, encode(Message::Resize, encode_size(size))));
+  if (size.rows > 0)
+    static_cast<void>(sys::send_message(socket_, encode(Message::Resize, encode_size(size))));
 }
 
 void Session::on_input() {
@@ -69,7 +75,8 @@ void Session::on_input() {
 }
 
 void Session::send_pending() {
-  if (!pending_.empty() && sys::send_message(socket_, pending_) != sys::Transfer::WouldBlock) pending_.clear();
+  if (!pending_.empty() && sys::send_message(socket_, pending_) != sys::Transfer::WouldBlock)
+    pending_.clear();
 }
 
 Result<void> Session::on_message() {
@@ -93,16 +100,19 @@ Result<void> Session::on_message() {
 
 Result<AttachResult> Session::run() {
   std::optional<sys::RawMode> raw;
-  if (options_.tty && options_.input && sys::is_terminal(STDIN_FILENO)) raw.emplace(TRY(sys::RawMode::enter(STDIN_FILENO)));
+  if (options_.tty && options_.input && sys::is_terminal(STDIN_FILENO))
+    raw.emplace(TRY(sys::RawMode::enter(STDIN_FILENO)));
   TRY(sys::set_nonblocking(socket_, true));
   send_size();
   input_open_ = options_.input;
   while (!result_ && !detach_) {
     const bool read_input = input_open_ && pending_.empty();
     const auto events = POLLIN | (pending_.empty() ? 0 : POLLOUT);
-    std::array<pollfd, 3> fds = {pollfd{socket_, static_cast<short>(events), 0}, pollfd{signals_.fd(), POLLIN, 0},
+    std::array<pollfd, 3> fds = {pollfd{socket_, static_cast<short>(events), 0},
+                                 pollfd{signals_.fd(), POLLIN, 0},
                                  pollfd{read_input ? STDIN_FILENO : -1, POLLIN, 0}};
-    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return fail_errno("cannot wait for the instance");
+    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR)
+      return fail_errno("cannot wait for the instance");
     if (fds[1].revents != 0) on_signal();
     if ((fds[0].revents & POLLOUT) != 0) send_pending();
     if (fds[2].revents != 0) on_input();

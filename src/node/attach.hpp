@@ -10,9 +10,9 @@
 namespace berth::node {
 
 struct AttachOptions {
-  bool input = false;        // pass our standard input on
-  bool tty = false;          // the unit has a terminal
-  bool signals = true;       // pass signals on instead of dying of them
+  bool input = false;                    // pass our standard input on
+  bool tty = false;                      // the unit has a terminal
+  bool signals = true;                   // pass signals on instead of dying of them
   std::string detach_keys = "\x10\x11";  // ctrl-p ctrl-q; "" for none
   bool lossless = false;
 };

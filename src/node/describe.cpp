@@ -14,7 +14,8 @@ namespace berth::node {
 namespace {
 
 std::string age(std::int64_t when_ns) {
-  return format_age(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::nanoseconds(now_ns() - when_ns)));
+  return format_age(
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::nanoseconds(now_ns() - when_ns)));
 }
 
 Json time_json(std::int64_t when_ns) {
@@ -44,12 +45,18 @@ std::string ago(std::int64_t when_ns) { return age(when_ns) + " ago"; }
 std::string status_text(const Instance& instance) {
   const std::string code = instance.ending.exit_code ? std::to_string(*instance.ending.exit_code) : "?";
   switch (instance.state) {
-    case State::Running: return "Up " + age(instance.started_ns);
-    case State::Paused: return fmt::format("Up {} (paused)", age(instance.started_ns));
-    case State::Restarting: return fmt::format("Restarting ({}) {}", code, ago(instance.finished_ns));
-    case State::Exited: return fmt::format("Exited ({}) {}", code, ago(instance.finished_ns));
-    case State::Failed: return fmt::format("Failed ({}) {}", code, ago(instance.finished_ns));
-    default: break;
+    case State::Running:
+      return "Up " + age(instance.started_ns);
+    case State::Paused:
+      return fmt::format("Up {} (paused)", age(instance.started_ns));
+    case State::Restarting:
+      return fmt::format("Restarting ({}) {}", code, ago(instance.finished_ns));
+    case State::Exited:
+      return fmt::format("Exited ({}) {}", code, ago(instance.finished_ns));
+    case State::Failed:
+      return fmt::format("Failed ({}) {}", code, ago(instance.finished_ns));
+    default:
+      break;
   }
   std::string name(state_name(instance.state));
   name[0] = static_cast<char>(name[0] - 'a' + 'A');
@@ -71,7 +78,9 @@ Json describe(const Paths& paths, const Instance& instance) {
               {"StopSignal", signal_name(config.stop_signal)},
               {"Config", config.to_json()},
               {"Paths",
-               {{"State", paths.state_dir(config.id)}, {"Run", paths.run_dir(config.id)}, {"Log", paths.log_file(config.id)}}},
+               {{"State", paths.state_dir(config.id)},
+                {"Run", paths.run_dir(config.id)},
+                {"Log", paths.log_file(config.id)}}},
               {"Isolates", unit.isolates(config)},
               {"Shares", unit.shares(config)}};
 }

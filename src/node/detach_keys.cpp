@@ -13,8 +13,10 @@ Result<std::string> parse_detach_keys(std::string_view text) {
   for (const std::string& key : split(text, ',')) {
     const bool is_ctrl = key.size() == kCtrl.size() + 1 && key.starts_with(kCtrl);
     if (!is_ctrl && key.size() != 1) {
-      return fail(Code::InvalidArgument,
-                  fmt::format("--detach-keys {}: {} is no key: use single characters and ctrl-X, with commas between", text, key));
+      return fail(
+          Code::InvalidArgument,
+          fmt::format("--detach-keys {}: {} is no key: use single characters and ctrl-X, with commas between",
+                      text, key));
     }
     keys += is_ctrl ? static_cast<char>(key.back() & kCtrlMask) : key[0];
   }

@@ -14,8 +14,8 @@ Result<std::string> parse_detach_keys(std::string_view text);
 class DetachKeys {
  public:
   explicit DetachKeys(std::string keys) : keys_(std::move(keys)) {}
-  // Appends to `out` what of `typed` is to be passed on; a beginning of the keys is held back until it is clear
-  // whether the rest follows. True once the keys are complete.
+  // Appends to `out` what of `typed` is to be passed on; a beginning of the keys is held back until it is
+  // clear whether the rest follows. True once the keys are complete.
   bool filter(std::string_view typed, std::string& out);
 
  private:

@@ -19,9 +19,13 @@ TEST(DetachKeysTest, HoldsBackABeginningOnly) {
   EXPECT_FALSE(keys.filter("ab\x10", out));
   EXPECT_EQ(out, "ab");
   EXPECT_FALSE(keys.filter("c", out));
-  EXPECT_EQ(out, "ab\x10" "c");
+  EXPECT_EQ(out,
+            "ab\x10"
+            "c");
   EXPECT_FALSE(keys.filter("\x10\x10", out));
-  EXPECT_EQ(out, "ab\x10" "c\x10");
+  EXPECT_EQ(out,
+            "ab\x10"
+            "c\x10");
   EXPECT_TRUE(keys.filter("\x11zzz", out));
 }
 

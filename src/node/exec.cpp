@@ -23,8 +23,8 @@ Result<int> launch_detached(unit::Unit& unit, const Instance& instance, const Ex
 
 Result<int> exec(Node& node, const Instance& instance, const ExecOptions& options) {
   if (instance.state != State::Running) {
-    return fail(Code::FailedPrecondition, fmt::format("cannot run a process in {}: it is {}", instance.config.name,
-                                                      state_name(instance.state)));
+    return fail(Code::FailedPrecondition, fmt::format("cannot run a process in {}: it is {}",
+                                                      instance.config.name, state_name(instance.state)));
   }
   unit::Unit& unit = unit::unit_of(instance.config.unit);
   TRY(node.store.record(instance.config.id, "exec", options.process.args.front()));

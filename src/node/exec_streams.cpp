@@ -92,7 +92,8 @@ void ExecStreams::copy_input() {
 Result<void> ExecStreams::serve(int pidfd) {
   const SignalWatch signals = TRY(SignalWatch::start(true));
   std::optional<sys::RawMode> raw;
-  if (tty_ && input_open_ && sys::is_terminal(STDIN_FILENO)) raw.emplace(TRY(sys::RawMode::enter(STDIN_FILENO)));
+  if (tty_ && input_open_ && sys::is_terminal(STDIN_FILENO))
+    raw.emplace(TRY(sys::RawMode::enter(STDIN_FILENO)));
   const auto resize = [&] {
     const auto size = sys::window_size(STDIN_FILENO);
     if (tty_ && size.rows > 0 && out_) static_cast<void>(sys::set_window_size(out_.get(), size));
@@ -105,11 +106,14 @@ Result<void> ExecStreams::serve(int pidfd) {
                                  pollfd{signals.fd(), POLLIN, 0},
                                  pollfd{input_open_ && pending_.empty() ? STDIN_FILENO : -1, POLLIN, 0},
                                  pollfd{pending_.empty() ? -1 : input_fd(), POLLOUT, 0}};
-    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return fail_errno("cannot wait for the process");
+    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR)
+      return fail_errno("cannot wait for the process");
     if (fds[3].revents != 0) {
       for (const int number : signals.take()) {
-        if (number == SIGWINCH) resize();
-        else static_cast<void>(sys::send_signal(pidfd, number));
+        if (number == SIGWINCH)
+          resize();
+        else
+          static_cast<void>(sys::send_signal(pidfd, number));
       }
     }
     if (fds[4].revents != 0) copy_input();

@@ -1,5 +1,5 @@
-// The standard streams of a process that the command line runs in a unit. Our own terminal is never handed over: whoever
-// holds it could read what is typed to others.
+// The standard streams of a process that the command line runs in a unit. Our own terminal is never handed
+// over: whoever holds it could read what is typed to others.
 #pragma once
 
 #include <array>
@@ -16,7 +16,8 @@ class ExecStreams {
   static Result<ExecStreams> create(bool tty, bool input);
   isolate::Stdio stdio() const;
   void launched(sys::Fd terminal);
-  // Copies between our streams and the process's until it has ended and all it said is out; passes signals on.
+  // Copies between our streams and the process's until it has ended and all it said is out; passes signals
+  // on.
   Result<void> serve(int pidfd);
 
  private:

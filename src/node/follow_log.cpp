@@ -38,11 +38,14 @@ Result<void> follow_log(Node& node, const std::string& id, const LogQuery& query
   for (;;) {
     const bool ended = TRY(has_ended(node, id));  // before the last look at the file, not after it
     TRY(reader.read(bounded));
-    if (ended || (!query.until.empty() && format_rfc3339(std::chrono::system_clock::now()) > query.until)) return {};
+    if (ended || (!query.until.empty() && format_rfc3339(std::chrono::system_clock::now()) > query.until))
+      return {};
     if (!monitor) {
       auto connected = connect_monitor(node.paths, id);
-      if (connected) monitor = *std::move(connected);
-      else TRY(recover(node.paths, node.store));
+      if (connected)
+        monitor = *std::move(connected);
+      else
+        TRY(recover(node.paths, node.store));
     }
     std::array<pollfd, 2> fds = {pollfd{watch.fd(), POLLIN, 0}, pollfd{monitor.get(), POLLIN, 0}};
     ::poll(fds.data(), fds.size(), kAtLeastEveryMs);

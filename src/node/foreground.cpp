@@ -22,7 +22,8 @@ Result<sys::Fd> join(const Paths& paths, const std::string& id, const AttachOpti
 
 }  // namespace
 
-Result<AttachResult> stay_attached(Node& node, const std::string& id, sys::Fd socket, const AttachOptions& options) {
+Result<AttachResult> stay_attached(Node& node, const std::string& id, sys::Fd socket,
+                                   const AttachOptions& options) {
   for (int i = 0; i < kMonitorsTried; ++i) {
     const AttachResult result = TRY(attach(socket, options));
     if (result.end != AttachEnd::Lost) return result;

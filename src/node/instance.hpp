@@ -26,11 +26,11 @@ struct Instance {
   std::uint64_t start_time = 0;  // that process's, see unit::Running
   std::string boot_id;           // of the boot that `pid` belongs to
   pid_t monitor_pid = 0;
-  std::int64_t started_ns = 0;   // since the epoch; 0: never
+  std::int64_t started_ns = 0;  // since the epoch; 0: never
   std::int64_t finished_ns = 0;
   Ending ending;
   unsigned restarts = 0;
-  bool stop_requested = false;   // a person stopped it: restart policies rest
+  bool stop_requested = false;  // a person stopped it: restart policies rest
 };
 
 }  // namespace berth::node

@@ -5,8 +5,14 @@
 namespace berth::node {
 namespace {
 
-void append_entry(std::string& out, std::string_view timestamp, Stream stream, char tag, std::string_view content) {
-  out.append(timestamp).append(1, ' ').append(stream_name(stream)).append(1, ' ').append(1, tag).append(1, ' ');
+void append_entry(std::string& out, std::string_view timestamp, Stream stream, char tag,
+                  std::string_view content) {
+  out.append(timestamp)
+      .append(1, ' ')
+      .append(stream_name(stream))
+      .append(1, ' ')
+      .append(1, tag)
+      .append(1, ' ');
   out.append(content).append(1, '\n');
 }
 

@@ -17,8 +17,8 @@ std::string_view stream_name(Stream stream);
 // Longer pieces of a line are cut into several parts.
 inline constexpr std::size_t kMaxLogPart = 16 << 10;
 
-// Appends to `out` the entries of `bytes`, which a workload wrote at `timestamp`. What follows the last newline becomes a
-// part, so nothing is ever kept back and an endless line costs no memory.
+// Appends to `out` the entries of `bytes`, which a workload wrote at `timestamp`. What follows the last
+// newline becomes a part, so nothing is ever kept back and an endless line costs no memory.
 void append_log_entries(std::string& out, std::string_view timestamp, Stream stream, std::string_view bytes);
 
 // Views into the line that they were read from.

@@ -10,7 +10,9 @@ namespace {
 constexpr std::size_t kChunkBytes = 64 << 10;
 constexpr unsigned kMaxFiles = 1000;
 
-std::string numbered(const std::string& path, unsigned i) { return i == 0 ? path : fmt::format("{}.{}", path, i); }
+std::string numbered(const std::string& path, unsigned i) {
+  return i == 0 ? path : fmt::format("{}.{}", path, i);
+}
 
 bool same_file(int fd, const std::string& path) {
   struct stat ours {};
@@ -27,7 +29,8 @@ std::optional<unsigned> oldest(const std::string& path) {
 }
 
 bool within(const LogQuery& query, std::string_view timestamp) {
-  return (query.since.empty() || timestamp >= query.since) && (query.until.empty() || timestamp <= query.until);
+  return (query.since.empty() || timestamp >= query.since) &&
+         (query.until.empty() || timestamp <= query.until);
 }
 
 }  // namespace
@@ -40,11 +43,12 @@ Result<bool> LogReader::next_file() {
   if (file_) {
     unsigned present = 0;
     while (present <= *last && !same_file(file_.get(), numbered(path_, present))) ++present;
-    if (present == 0) return false;                  // still the newest
-    if (present <= *last) next = present - 1;        // otherwise rotated away: the oldest that is left
+    if (present == 0) return false;            // still the newest
+    if (present <= *last) next = present - 1;  // otherwise rotated away: the oldest that is left
   }
   auto opened = sys::open(numbered(path_, next), O_RDONLY);
-  if (!opened && opened.error().code == Code::NotFound) return false;  // being rotated right now: the next read finds it
+  if (!opened && opened.error().code == Code::NotFound)
+    return false;  // being rotated right now: the next read finds it
   file_ = TRY(std::move(opened));
   unfinished_.clear();
   return true;
@@ -56,7 +60,8 @@ Result<void> LogReader::read_file(const LogSink& sink) {
     unfinished_.append(chunk.data(), count);
     std::size_t start = 0;
     for (auto end = unfinished_.find('\n'); end != std::string::npos; end = unfinished_.find('\n', start)) {
-      if (const auto entry = parse_log_entry(std::string_view(unfinished_).substr(start, end - start))) TRY(sink(*entry));
+      if (const auto entry = parse_log_entry(std::string_view(unfinished_).substr(start, end - start)))
+        TRY(sink(*entry));
       start = end + 1;
     }
     unfinished_.erase(0, start);

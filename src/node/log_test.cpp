@@ -68,7 +68,8 @@ class LogFileTest : public testing::Test {
 
 TEST_F(LogFileTest, RotatesBySizeAndCount) {
   LogWriter writer = *LogWriter::open(path_, {.max_bytes = 200, .max_files = 3});
-  for (int i = 0; i < 50; ++i) ASSERT_TRUE(writer.write(Stream::Stdout, "line " + std::to_string(i) + "\n").has_value());
+  for (int i = 0; i < 50; ++i)
+    ASSERT_TRUE(writer.write(Stream::Stdout, "line " + std::to_string(i) + "\n").has_value());
   EXPECT_TRUE(sys::exists(path_ + ".1"));
   EXPECT_TRUE(sys::exists(path_ + ".2"));
   EXPECT_FALSE(sys::exists(path_ + ".3"));

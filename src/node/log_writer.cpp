@@ -23,7 +23,8 @@ Result<void> LogWriter::reopen() {
   size_ = static_cast<std::uint64_t>(info.st_size);
   char last = '\n';
   if (size_ > 0 && ::pread(fd_.get(), &last, 1, info.st_size - 1) == 1 && last != '\n') {
-    TRY(sys::write_all(fd_.get(), "\n"));  // a writer died amid an entry: what comes now stands on a line of its own
+    TRY(sys::write_all(fd_.get(),
+                       "\n"));  // a writer died amid an entry: what comes now stands on a line of its own
     ++size_;
   }
   return {};

@@ -22,10 +22,12 @@ Failure bad(std::string_view option, std::string_view text, std::string_view pro
 
 Result<std::string> absolute_source(const std::string& text, const std::string& source) {
   if (source.empty() || (source[0] != '/' && source[0] != '.')) {
-    return bad("-v", text, "named volumes are not there yet: give a directory of the host, beginning with / or .");
+    return bad("-v", text,
+               "named volumes are not there yet: give a directory of the host, beginning with / or .");
   }
   std::array<char, PATH_MAX> resolved;
-  if (::realpath(source.c_str(), resolved.data()) == nullptr) return fail_errno(fmt::format("-v {}: {}", text, source));
+  if (::realpath(source.c_str(), resolved.data()) == nullptr)
+    return fail_errno(fmt::format("-v {}: {}", text, source));
   return std::string(resolved.data());
 }
 
@@ -34,12 +36,14 @@ bool is_absolute(const std::string& path) { return !path.empty() && path[0] == '
 Result<std::uint64_t> parse_limit(const std::string& option, const std::string& text) {
   if (text == "-1" || text == "unlimited") return UINT64_MAX;
   const auto value = parse_u64(text);
-  if (!value) return bad("--ulimit", option, "expected NAME=SOFT[:HARD] with whole numbers, -1 for unlimited");
+  if (!value)
+    return bad("--ulimit", option, "expected NAME=SOFT[:HARD] with whole numbers, -1 for unlimited");
   return *value;
 }
 
 Result<std::string> device_number(const std::string& text, const std::string& device) {
-  if (device.find_first_not_of("0123456789:") == std::string::npos && device.find(':') != std::string::npos) return device;
+  if (device.find_first_not_of("0123456789:") == std::string::npos && device.find(':') != std::string::npos)
+    return device;
   struct stat info {};
   if (::stat(device.c_str(), &info) != 0) return fail_errno(fmt::format("--io-max {}: {}", text, device));
   if (!S_ISBLK(info.st_mode)) return bad("--io-max", text, fmt::format("{} is no block device", device));
@@ -48,7 +52,8 @@ Result<std::string> device_number(const std::string& text, const std::string& de
 
 // Reads `text` with `parse` into `out` where the option was given.
 template <typename T, typename Parse>
-Result<void> set_if_given(std::string_view option, const std::string& text, std::optional<T>& out, Parse parse) {
+Result<void> set_if_given(std::string_view option, const std::string& text, std::optional<T>& out,
+                          Parse parse) {
   if (text.empty()) return {};
   out = TRY_DURING(option, parse(text));
   return {};
@@ -75,7 +80,8 @@ Result<isolate::VolumeMount> parse_volume(const std::string& text) {
   }
   isolate::VolumeMount volume{.source = TRY(absolute_source(text, parts[0])), .destination = parts[1]};
   for (const std::string& option : split(parts.size() == 3 ? parts[2] : "", ',')) {
-    if (option != "ro" && option != "rw") return bad("-v", text, fmt::format("{} is no option: use ro or rw", option));
+    if (option != "ro" && option != "rw")
+      return bad("-v", text, fmt::format("{} is no option: use ro or rw", option));
     volume.read_only = option == "ro";
   }
   return volume;
@@ -86,9 +92,12 @@ Result<isolate::VolumeMount> parse_tmpfs(const std::string& text) {
   isolate::VolumeMount volume{.destination = text.substr(0, colon), .tmpfs = true};
   if (!is_absolute(volume.destination)) return bad("--tmpfs", text, "expected an absolute path");
   for (const std::string& option : split(colon < text.size() ? text.substr(colon + 1) : "", ',')) {
-    if (option == "ro") volume.read_only = true;
-    else if (option.starts_with("size=")) volume.tmpfs_size_bytes = TRY_DURING("--tmpfs", parse_size(option.substr(5)));
-    else if (option != "rw") return bad("--tmpfs", text, fmt::format("{} is no option: use size=SIZE, ro or rw", option));
+    if (option == "ro")
+      volume.read_only = true;
+    else if (option.starts_with("size="))
+      volume.tmpfs_size_bytes = TRY_DURING("--tmpfs", parse_size(option.substr(5)));
+    else if (option != "rw")
+      return bad("--tmpfs", text, fmt::format("{} is no option: use size=SIZE, ro or rw", option));
   }
   return volume;
 }
@@ -96,7 +105,9 @@ Result<isolate::VolumeMount> parse_tmpfs(const std::string& text) {
 Result<isolate::DeviceMapping> parse_device(const std::string& text) {
   auto parts = split(text, ':');
   isolate::DeviceMapping device;
-  const auto is_access = [](const std::string& word) { return word.find_first_not_of("rwm") == std::string::npos; };
+  const auto is_access = [](const std::string& word) {
+    return word.find_first_not_of("rwm") == std::string::npos;
+  };
   if (parts.size() > 1 && !parts.back().empty() && is_access(parts.back())) {
     device.access = parts.back();
     parts.pop_back();
@@ -108,7 +119,8 @@ Result<isolate::DeviceMapping> parse_device(const std::string& text) {
   device.unit_path = parts.back();
   struct stat info {};
   if (::stat(device.host_path.c_str(), &info) != 0) return fail_errno(fmt::format("--device {}", text));
-  if (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)) return bad("--device", text, "the host's path is no device");
+  if (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode))
+    return bad("--device", text, "the host's path is no device");
   return device;
 }
 
@@ -149,7 +161,8 @@ Result<sys::IoMax> parse_io_max(const std::string& text) {
                             : key == "riops" ? &limit.read_iops
                             : key == "wiops" ? &limit.write_iops
                                              : nullptr;
-    if (target == nullptr || !value) return bad("--io-max", text, fmt::format("{}: expected rbps=, wbps=, riops= or wiops=", setting));
+    if (target == nullptr || !value)
+      return bad("--io-max", text, fmt::format("{}: expected rbps=, wbps=, riops= or wiops=", setting));
     *target = *value;
   }
   return limit;

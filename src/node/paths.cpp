@@ -44,7 +44,8 @@ Result<sys::Fd> lock_instance(const Paths& paths, const std::string& id, std::ch
     sys::Fd lock = TRY(try_lock_instance(paths, id));
     if (lock) return lock;
     if (std::chrono::steady_clock::now() >= deadline) {
-      return fail(Code::DeadlineExceeded, fmt::format("instance {} is still being worked on", id.substr(0, 12)));
+      return fail(Code::DeadlineExceeded,
+                  fmt::format("instance {} is still being worked on", id.substr(0, 12)));
     }
     std::this_thread::sleep_for(kLockPoll);
   }

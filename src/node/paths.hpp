@@ -25,9 +25,11 @@ struct Paths {
   isolate::InstancePaths instance(const std::string& id) const { return {state_dir(id), run_dir(id)}; }
 };
 
-// Whoever holds an instance's lock is its owner: its creator, then its monitor, then its remover. The lock goes with
-// the descriptor, also through exec, and is released by any death. Makes the run directory where it is missing.
-Result<sys::Fd> try_lock_instance(const Paths& paths, const std::string& id);  // an empty Fd: somebody owns it
+// Whoever holds an instance's lock is its owner: its creator, then its monitor, then its remover. The lock
+// goes with the descriptor, also through exec, and is released by any death. Makes the run directory where it
+// is missing.
+Result<sys::Fd> try_lock_instance(const Paths& paths,
+                                  const std::string& id);  // an empty Fd: somebody owns it
 // Waits for the owner to go; DeadlineExceeded after `timeout`.
 Result<sys::Fd> lock_instance(const Paths& paths, const std::string& id, std::chrono::milliseconds timeout);
 

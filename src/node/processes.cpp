@@ -29,8 +29,10 @@ Result<ProcessInfo> read_process(pid_t pid) {
   const std::string stat = TRY(sys::read_file(directory + "/stat"));
   const auto name_end = stat.rfind(')');  // the name may hold anything, also blanks and parentheses
   const auto name_start = stat.find('(');
-  const auto fields = name_end == std::string::npos ? std::vector<std::string>() : split(stat.substr(name_end + 2), ' ');
-  if (fields.size() <= kResidentPages) return fail(Code::Internal, fmt::format("{}/stat is not as expected", directory));
+  const auto fields =
+      name_end == std::string::npos ? std::vector<std::string>() : split(stat.substr(name_end + 2), ' ');
+  if (fields.size() <= kResidentPages)
+    return fail(Code::Internal, fmt::format("{}/stat is not as expected", directory));
   ProcessInfo process;
   process.state = fields[kState][0];
   process.parent = static_cast<pid_t>(number(fields, kParent));
@@ -41,7 +43,8 @@ Result<ProcessInfo> read_process(pid_t pid) {
   process.command = TRY(sys::read_file(directory + "/cmdline"));
   while (!process.command.empty() && process.command.back() == '\0') process.command.pop_back();
   std::replace(process.command.begin(), process.command.end(), '\0', ' ');
-  if (process.command.empty()) process.command = "[" + stat.substr(name_start + 1, name_end - name_start - 1) + "]";
+  if (process.command.empty())
+    process.command = "[" + stat.substr(name_start + 1, name_end - name_start - 1) + "]";
   return process;
 }
 

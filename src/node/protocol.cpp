@@ -28,7 +28,8 @@ Error decode_error(std::string_view payload) {
   if (second == std::string_view::npos) return {Code::Internal, 0, "the monitor sent an unreadable error"};
   const auto code = parse_i64(payload.substr(0, first));
   const auto number = parse_i64(payload.substr(first + 1, second - first - 1));
-  const bool known = code && *code >= static_cast<int>(Code::Cancelled) && *code <= static_cast<int>(Code::Unauthenticated);
+  const bool known =
+      code && *code >= static_cast<int>(Code::Cancelled) && *code <= static_cast<int>(Code::Unauthenticated);
   return {known ? static_cast<Code>(*code) : Code::Internal, static_cast<int>(number.value_or(0)),
           std::string(payload.substr(second + 1))};
 }

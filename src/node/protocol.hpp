@@ -1,4 +1,5 @@
-// What a monitor and its clients say to each other over a message socket: one message is one kind byte and a payload.
+// What a monitor and its clients say to each other over a message socket: one message is one kind byte and a
+// payload.
 #pragma once
 
 #include <optional>
@@ -12,18 +13,18 @@ namespace berth::node {
 
 enum class Message : char {
   // from the monitor
-  Started = 's',   // the unit's process number
-  Failed = 'f',    // the launch failed: an error, as encode_error() has it
+  Started = 's',  // the unit's process number
+  Failed = 'f',   // the launch failed: an error, as encode_error() has it
   Stdout = '1',
   Stderr = '2',
-  Ended = 'x',     // a run ended: the exit code, "" where unknown; "r" appended: it will be started again
+  Ended = 'x',  // a run ended: the exit code, "" where unknown; "r" appended: it will be started again
   // from a client
-  Attach = 'a',    // letters: o wants output; i gives input; l output must not be lost
+  Attach = 'a',  // letters: o wants output; i gives input; l output must not be lost
   Stdin = 'i',
   StdinEnd = 'e',
-  Resize = 'w',    // "rows columns"
-  Signal = 'k',    // a signal's number, for the unit's first process
-  Stop = 'q',      // a person wants no more restarts
+  Resize = 'w',  // "rows columns"
+  Signal = 'k',  // a signal's number, for the unit's first process
+  Stop = 'q',    // a person wants no more restarts
 };
 
 struct Received {

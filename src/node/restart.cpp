@@ -4,14 +4,18 @@
 
 namespace berth::node {
 
-bool should_restart(const isolate::RestartPolicy& policy, int exit_code, unsigned restarts, bool stop_requested) {
+bool should_restart(const isolate::RestartPolicy& policy, int exit_code, unsigned restarts,
+                    bool stop_requested) {
   using enum isolate::RestartMode;
   if (stop_requested) return false;
   switch (policy.mode) {
-    case No: return false;
+    case No:
+      return false;
     case Always:
-    case UnlessStopped: return true;
-    case OnFailure: return exit_code != 0 && (policy.max_retries == 0 || restarts < policy.max_retries);
+    case UnlessStopped:
+      return true;
+    case OnFailure:
+      return exit_code != 0 && (policy.max_retries == 0 || restarts < policy.max_retries);
   }
   return false;
 }

@@ -8,7 +8,8 @@
 namespace berth::node {
 
 // `failures` counts restarts since the instance last ran for long; `stop_requested`: a person stopped it.
-bool should_restart(const isolate::RestartPolicy& policy, int exit_code, unsigned restarts, bool stop_requested);
+bool should_restart(const isolate::RestartPolicy& policy, int exit_code, unsigned restarts,
+                    bool stop_requested);
 
 // 100 ms doubled with each restart, a minute at most; from the start again once it ran for ten seconds.
 class Backoff {

@@ -7,8 +7,8 @@
 
 #include "base/text.hpp"
 #include "node/instance_store.hpp"
-#include "node/option_parts.hpp"
 #include "node/names.hpp"
+#include "node/option_parts.hpp"
 #include "node/signals.hpp"
 
 namespace berth::node {
@@ -22,14 +22,17 @@ constexpr std::string_view kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/
 
 Result<std::pair<std::string, std::string>> key_value(const std::string& option, const std::string& text) {
   const auto equals = text.find('=');
-  if (equals == 0 || text.empty()) return fail(Code::InvalidArgument, fmt::format("{} {}: expected KEY=VALUE", option, text));
+  if (equals == 0 || text.empty())
+    return fail(Code::InvalidArgument, fmt::format("{} {}: expected KEY=VALUE", option, text));
   if (equals == std::string::npos) return std::pair{text, std::string()};
   return std::pair{text.substr(0, equals), text.substr(equals + 1)};
 }
 
-// A host command sees what a program started by hand would need; the rest of the caller's environment is not kept.
+// A host command sees what a program started by hand would need; the rest of the caller's environment is not
+// kept.
 Result<void> add_host_env(std::vector<std::string>& env) {
-  for (const auto* key : {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TZ"}) TRY(add_env(env, key));
+  for (const auto* key : {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TZ"})
+    TRY(add_env(env, key));
   return {};
 }
 
@@ -54,8 +57,9 @@ Result<std::vector<std::string>> make_args(const RunOptions& options, const imag
   if (command.empty() && !options.entrypoint && image != nullptr) command = image->config.cmd;
   args.insert(args.end(), command.begin(), command.end());
   if (args.empty() || args[0].empty()) {
-    return fail(Code::InvalidArgument, image == nullptr ? "no command: give one after --"
-                                                        : "the image names no command to run: give one after it");
+    return fail(Code::InvalidArgument, image == nullptr
+                                           ? "no command: give one after --"
+                                           : "the image names no command to run: give one after it");
   }
   return args;
 }
@@ -76,11 +80,13 @@ Result<void> apply_image(UnitConfig& config, const RunOptions& options, const im
 
 Result<void> apply_host(UnitConfig& config, const RunOptions& options) {
   if (config.unit != UnitKind::Process) {
-    return fail(Code::InvalidArgument, fmt::format("--unit {}: an image is needed; only --unit process can run a host "
-                                                   "command (-- COMMAND)",
-                                                   options.unit));
+    return fail(Code::InvalidArgument,
+                fmt::format("--unit {}: an image is needed; only --unit process can run a host "
+                            "command (-- COMMAND)",
+                            options.unit));
   }
-  if (options.read_only) return fail(Code::InvalidArgument, "--read-only: a host command uses the host's own root");
+  if (options.read_only)
+    return fail(Code::InvalidArgument, "--read-only: a host command uses the host's own root");
   config.user = options.user;
   return {};
 }
@@ -110,10 +116,13 @@ Result<void> apply_plain(UnitConfig& config, const RunOptions& options) {
 
 Result<void> apply_network(UnitConfig& config, const RunOptions& options) {
   if (!options.publish.empty()) {
-    return fail(Code::Unimplemented, "-p: berth has no networks with addresses of their own yet: use --network host, where "
-                                     "the unit's ports are the host's");
+    return fail(Code::Unimplemented,
+                "-p: berth has no networks with addresses of their own yet: use --network host, where "
+                "the unit's ports are the host's");
   }
-  const std::string mode = !options.network.empty() ? options.network : config.unit == UnitKind::Process ? "host" : "none";
+  const std::string mode = !options.network.empty()           ? options.network
+                           : config.unit == UnitKind::Process ? "host"
+                                                              : "none";
   if (mode != "none" && mode != "host") {
     return fail(Code::Unimplemented, fmt::format("--network {}: not yet: use none or host", mode));
   }
@@ -134,9 +143,10 @@ Result<void> apply_security_option(UnitConfig& config, const std::string& text) 
     config.seccomp = named ? value : TRY_DURING("--security-opt seccomp", sys::read_file(value, 4 << 20));
     return {};
   }
-  return fail(Code::InvalidArgument, fmt::format("--security-opt {}: berth knows seccomp=FILE, seccomp=unconfined and "
-                                                 "no-new-privileges[=true|false]",
-                                                 text));
+  return fail(Code::InvalidArgument,
+              fmt::format("--security-opt {}: berth knows seccomp=FILE, seccomp=unconfined and "
+                          "no-new-privileges[=true|false]",
+                          text));
 }
 
 Result<void> apply_security(UnitConfig& config, const RunOptions& options) {
@@ -151,9 +161,11 @@ Result<void> apply_security(UnitConfig& config, const RunOptions& options) {
 Result<void> apply_lifecycle(UnitConfig& config, const RunOptions& options) {
   if (!options.restart.empty()) config.restart = TRY(parse_restart(options.restart));
   if (options.remove && config.restart.mode != RestartMode::No) {
-    return fail(Code::InvalidArgument, "--rm and --restart: an instance that is removed when it ends cannot be restarted");
+    return fail(Code::InvalidArgument,
+                "--rm and --restart: an instance that is removed when it ends cannot be restarted");
   }
-  if (!options.stop_signal.empty()) config.stop_signal = TRY_DURING("--stop-signal", parse_signal(options.stop_signal));
+  if (!options.stop_signal.empty())
+    config.stop_signal = TRY_DURING("--stop-signal", parse_signal(options.stop_signal));
   if (!options.stop_timeout.empty()) {
     config.stop_timeout = TRY_DURING("--stop-timeout", parse_duration(options.stop_timeout));
   }
@@ -165,7 +177,8 @@ Result<void> apply_lifecycle(UnitConfig& config, const RunOptions& options) {
 Result<void> add_env(std::vector<std::string>& env, const std::string& setting) {
   const auto equals = setting.find('=');
   if (setting.empty() || equals == 0) {
-    return fail(Code::InvalidArgument, fmt::format("\"{}\": expected KEY=VALUE, or KEY for the caller's value", setting));
+    return fail(Code::InvalidArgument,
+                fmt::format("\"{}\": expected KEY=VALUE, or KEY for the caller's value", setting));
   }
   const std::string key = setting.substr(0, equals);
   const bool given = equals != std::string::npos;
@@ -180,7 +193,8 @@ Result<void> add_env_file(std::vector<std::string>& env, const std::string& path
   const std::string content = TRY_DURING(fmt::format("--env-file {}", path), sys::read_file(path, 1 << 20));
   for (const std::string& line : split(content, '\n')) {
     const auto setting = trim(line);
-    if (!setting.empty() && setting[0] != '#') TRY_DURING(fmt::format("--env-file {}", path), add_env(env, std::string(setting)));
+    if (!setting.empty() && setting[0] != '#')
+      TRY_DURING(fmt::format("--env-file {}", path), add_env(env, std::string(setting)));
   }
   return {};
 }
@@ -193,7 +207,8 @@ Result<isolate::RestartPolicy> parse_restart(const std::string& text) {
   if (text == "on-failure") return isolate::RestartPolicy{RestartMode::OnFailure, 0};
   if (text.starts_with(kOnFailure)) {
     const auto count = parse_u64(std::string_view(text).substr(kOnFailure.size()));
-    if (count && *count <= UINT32_MAX) return isolate::RestartPolicy{RestartMode::OnFailure, static_cast<unsigned>(*count)};
+    if (count && *count <= UINT32_MAX)
+      return isolate::RestartPolicy{RestartMode::OnFailure, static_cast<unsigned>(*count)};
   }
   return fail(Code::InvalidArgument,
               fmt::format("--restart {}: use no, on-failure, on-failure:N, always or unless-stopped", text));
@@ -201,10 +216,14 @@ Result<isolate::RestartPolicy> parse_restart(const std::string& text) {
 
 std::string restart_text(const isolate::RestartPolicy& policy) {
   switch (policy.mode) {
-    case RestartMode::No: return "no";
-    case RestartMode::Always: return "always";
-    case RestartMode::UnlessStopped: return "unless-stopped";
-    case RestartMode::OnFailure: break;
+    case RestartMode::No:
+      return "no";
+    case RestartMode::Always:
+      return "always";
+    case RestartMode::UnlessStopped:
+      return "unless-stopped";
+    case RestartMode::OnFailure:
+      break;
   }
   return policy.max_retries == 0 ? "on-failure" : fmt::format("on-failure:{}", policy.max_retries);
 }

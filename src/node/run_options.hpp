@@ -1,5 +1,5 @@
-// From what is typed after `berth run` and what the image says to what is run: a pure function but for the files that
-// options name.
+// From what is typed after `berth run` and what the image says to what is run: a pure function but for the
+// files that options name.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@ namespace berth::node {
 struct RunOptions {
   std::string unit = "container";
   std::string name;
-  std::string image;                  // "": a host command, process unit only
+  std::string image;  // "": a host command, process unit only
   std::vector<std::string> command;
 
   bool interactive = false;
@@ -62,14 +62,16 @@ struct RunOptions {
   std::string stop_timeout;
 };
 
-// `image` is null for a host command. The id is new, the name as given or generated. InvalidArgument names the option.
+// `image` is null for a host command. The id is new, the name as given or generated. InvalidArgument names
+// the option.
 Result<isolate::UnitConfig> make_config(const RunOptions& options, const image::ResolvedImage* image);
 
 // Parts that update and exec share.
 Result<sys::Resources> make_resources(const RunOptions& options);
 Result<isolate::RestartPolicy> parse_restart(const std::string& text);
 std::string restart_text(const isolate::RestartPolicy& policy);
-// "K=V" as it is; "K" with the caller's value, or nothing where the caller has none. Later ones replace earlier ones.
+// "K=V" as it is; "K" with the caller's value, or nothing where the caller has none. Later ones replace
+// earlier ones.
 Result<void> add_env(std::vector<std::string>& env, const std::string& setting);
 // The same for each line of a file; blank lines and those that begin with '#' are skipped.
 Result<void> add_env_file(std::vector<std::string>& env, const std::string& path);

@@ -19,7 +19,9 @@ image::ResolvedImage image_with(Texts entrypoint, Texts cmd) {
   return image;
 }
 
-Texts args_of(const RunOptions& options, const image::ResolvedImage& image) { return make_config(options, &image)->args; }
+Texts args_of(const RunOptions& options, const image::ResolvedImage& image) {
+  return make_config(options, &image)->args;
+}
 
 RunOptions demo() {
   RunOptions options;
@@ -86,7 +88,11 @@ TEST(RunOptionsTest, ContradictionsAndNonsenseNameTheOption) {
     const auto config = make_config(options, &image);
     return config ? std::string() : config.error().message;
   };
-  EXPECT_NE(message([](auto& o) { o.remove = true; o.restart = "always"; }).find("--rm"), std::string::npos);
+  EXPECT_NE(message([](auto& o) {
+              o.remove = true;
+              o.restart = "always";
+            }).find("--rm"),
+            std::string::npos);
   EXPECT_NE(message([](auto& o) { o.workdir = "relative"; }).find("--workdir"), std::string::npos);
   EXPECT_NE(message([](auto& o) { o.memory = "lots"; }).find("--memory"), std::string::npos);
   EXPECT_NE(message([](auto& o) { o.restart = "sometimes"; }).find("--restart"), std::string::npos);

@@ -10,8 +10,9 @@
 
 namespace berth::node {
 
-// While it lives, window changes and (where wanted) all signals that ask a program for something are read from fd().
-// Those of job control keep their meaning here, and those that tell of a fault here cannot be anybody else's.
+// While it lives, window changes and (where wanted) all signals that ask a program for something are read
+// from fd(). Those of job control keep their meaning here, and those that tell of a fault here cannot be
+// anybody else's.
 class SignalWatch {
  public:
   static Result<SignalWatch> start(bool forward);

@@ -18,7 +18,8 @@ constexpr int kLast = 64;
 Result<int> parse_signal(std::string_view text) {
   std::string name = lower(text);
   if (name.starts_with("sig")) name.erase(0, 3);
-  if (const auto number = parse_u64(name); number && *number >= 1 && *number <= kLast) return static_cast<int>(*number);
+  if (const auto number = parse_u64(name); number && *number >= 1 && *number <= kLast)
+    return static_cast<int>(*number);
   for (int number = 1; number < NSIG; ++number) {
     const char* known = ::sigabbrev_np(number);
     if (known != nullptr && lower(known) == name) return number;
@@ -28,13 +29,15 @@ Result<int> parse_signal(std::string_view text) {
     const auto offset = parse_u64(std::string_view(name).substr(6));
     if (offset && *offset <= kLast - kFirstRealTime) return kFirstRealTime + static_cast<int>(*offset);
   }
-  return fail(Code::InvalidArgument, fmt::format("{}: no such signal (SIGTERM, TERM and 15 are the same one)", text));
+  return fail(Code::InvalidArgument,
+              fmt::format("{}: no such signal (SIGTERM, TERM and 15 are the same one)", text));
 }
 
 std::string signal_name(int signal) {
   const char* known = signal > 0 && signal < NSIG ? ::sigabbrev_np(signal) : nullptr;
   if (known != nullptr) return fmt::format("SIG{}", known);
-  return signal >= kFirstRealTime ? fmt::format("SIGRTMIN+{}", signal - kFirstRealTime) : std::to_string(signal);
+  return signal >= kFirstRealTime ? fmt::format("SIGRTMIN+{}", signal - kFirstRealTime)
+                                  : std::to_string(signal);
 }
 
 }  // namespace berth::node

@@ -8,9 +8,9 @@
 namespace berth::node {
 
 enum class State {
-  Creating,    // its creator works on it; without its creator it is removed
-  Created,     // made, never started
-  Starting,    // its monitor is launching the unit
+  Creating,  // its creator works on it; without its creator it is removed
+  Created,   // made, never started
+  Starting,  // its monitor is launching the unit
   Running,
   Paused,
   Restarting,  // its monitor waits to start it again

@@ -13,8 +13,9 @@ Result<std::chrono::system_clock::time_point> parse_when(const std::string& text
   if (number && text.size() >= kEpochDigits) return system_clock::time_point(std::chrono::seconds(*number));
   if (const auto when = parse_rfc3339(text)) return *when;
   if (const auto ago = parse_duration(text)) return system_clock::now() - *ago;
-  return fail(Code::InvalidArgument,
-              fmt::format("{}: neither a time such as 2026-01-02T03:04:05Z nor how long ago, such as 10m", text));
+  return fail(
+      Code::InvalidArgument,
+      fmt::format("{}: neither a time such as 2026-01-02T03:04:05Z nor how long ago, such as 10m", text));
 }
 
 }  // namespace berth::node

@@ -10,7 +10,8 @@
 namespace berth::sys {
 namespace {
 
-// Called by the loader for the program and each library; their read-only segments hold nothing that a file does not.
+// Called by the loader for the program and each library; their read-only segments hold nothing that a file
+// does not.
 int forget_read_only_pages(dl_phdr_info* info, std::size_t, void*) {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   for (int i = 0; i < info->dlpi_phnum; ++i) {

@@ -3,8 +3,8 @@
 
 namespace berth::sys {
 
-// Returns the heap's free pages and forgets the pages of the program's own file that are merely read (they come back
-// from the page cache when touched). For processes that sleep for hours beside a workload.
+// Returns the heap's free pages and forgets the pages of the program's own file that are merely read (they
+// come back from the page cache when touched). For processes that sleep for hours beside a workload.
 void release_idle_memory();
 
 }  // namespace berth::sys

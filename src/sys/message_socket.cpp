@@ -15,7 +15,8 @@ Result<sockaddr_un> address_below(int directory, const std::string& name) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string path = fmt::format("/proc/self/fd/{}/{}", directory, name);
-  if (path.size() >= sizeof(address.sun_path)) return fail(Code::InvalidArgument, fmt::format("{}: too long", name));
+  if (path.size() >= sizeof(address.sun_path))
+    return fail(Code::InvalidArgument, fmt::format("{}: too long", name));
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
 }

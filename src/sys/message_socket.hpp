@@ -12,7 +12,8 @@ namespace berth::sys {
 
 inline constexpr std::size_t kMaxMessageBytes = 64 << 10;
 
-// A listening socket `directory`/`name` (an older one is replaced), reachable by its owner only; non-blocking.
+// A listening socket `directory`/`name` (an older one is replaced), reachable by its owner only;
+// non-blocking.
 Result<Fd> listen_messages(const std::string& directory, const std::string& name);
 // NotFound or Unavailable where nobody listens.
 Result<Fd> connect_messages(const std::string& directory, const std::string& name);

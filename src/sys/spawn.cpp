@@ -44,7 +44,8 @@ void plan_signals(SpawnPlan& plan, bool new_session) {
 
 }  // namespace
 
-Result<pid_t> spawn(const std::string& program, const std::vector<std::string>& args, const SpawnOptions& options) {
+Result<pid_t> spawn(const std::string& program, const std::vector<std::string>& args,
+                    const SpawnOptions& options) {
   SpawnPlan plan;
   plan_signals(plan, options.new_session);
   std::vector<Fd> parked;
@@ -59,7 +60,8 @@ Result<pid_t> spawn(const std::string& program, const std::vector<std::string>& 
   for (std::string& arg : copies) argv.push_back(arg.data());
   argv.push_back(nullptr);
   pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, program.c_str(), &plan.actions, &plan.attributes, argv.data(), environ);
+  const int error =
+      ::posix_spawn(&pid, program.c_str(), &plan.actions, &plan.attributes, argv.data(), environ);
   if (error != 0) return fail_errno(fmt::format("cannot run {}", program), error);
   return pid;
 }

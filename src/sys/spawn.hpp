@@ -12,14 +12,16 @@
 namespace berth::sys {
 
 struct SpawnOptions {
-  // {ours, theirs}: descriptors that the program gets, under the numbers it expects. All others are close-on-exec.
+  // {ours, theirs}: descriptors that the program gets, under the numbers it expects. All others are
+  // close-on-exec.
   std::vector<std::pair<int, int>> fds;
   bool new_session = false;  // no controlling terminal, out of reach of the caller's ^C
 };
 
-// Starts `program` (a path) with `args` (args[0] included) and our environment; gives its process number. The caller
-// reaps it.
-Result<pid_t> spawn(const std::string& program, const std::vector<std::string>& args, const SpawnOptions& options);
+// Starts `program` (a path) with `args` (args[0] included) and our environment; gives its process number. The
+// caller reaps it.
+Result<pid_t> spawn(const std::string& program, const std::vector<std::string>& args,
+                    const SpawnOptions& options);
 
 // The path of the program `name` that is installed beside the running one.
 Result<std::string> sibling_program(std::string_view name);

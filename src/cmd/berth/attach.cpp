@@ -1,7 +1,7 @@
 // berth attach and berth exec.
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cmd/berth/declare.hpp"
@@ -46,7 +46,8 @@ struct ExecCommand {
 Result<int> exec(ExecCommand& command, const Invocation& invocation) {
   const auto& operands = invocation.operands;
   if (operands.size() < 2) {
-    return fail(Code::InvalidArgument, "an instance and a program are needed: berth exec INSTANCE PROGRAM [ARG...]");
+    return fail(Code::InvalidArgument,
+                "an instance and a program are needed: berth exec INSTANCE PROGRAM [ARG...]");
   }
   unit::ExecConfig& process = command.options.process;
   process.args.assign(operands.begin() + 1, operands.end());
@@ -78,12 +79,15 @@ Action declare_exec(CLI::App& app, const Invocation& invocation) {
   app.add_flag("-t,--tty", command->options.process.tty, "Give it a terminal");
   app.add_flag("-d,--detach", command->options.detach, "Do not wait for it");
   app.add_flag("--privileged", command->options.process.privileged, "All capabilities");
-  app.add_option("-e,--env", command->env, "Set an environment variable")->type_name("K[=V]")->allow_extra_args(false);
+  app.add_option("-e,--env", command->env, "Set an environment variable")
+      ->type_name("K[=V]")
+      ->allow_extra_args(false);
   app.add_option("--env-file", command->env_files, "Read environment variables from a file")
       ->type_name("FILE")
       ->allow_extra_args(false);
   app.add_option("-w,--workdir", command->options.process.cwd, "Working directory")->type_name("DIR");
-  app.add_option("-u,--user", command->options.process.user, "User, by name or number")->type_name("USER[:GROUP]");
+  app.add_option("-u,--user", command->options.process.user, "User, by name or number")
+      ->type_name("USER[:GROUP]");
   app.footer("berth exec [OPTIONS] INSTANCE PROGRAM [ARG...]");
   return [command, &invocation] { return exec(*command, invocation); };
 }

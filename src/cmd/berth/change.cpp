@@ -1,6 +1,5 @@
 // berth rename and berth update.
 #include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <memory>
 

@@ -60,7 +60,8 @@ int run_command_line(const std::vector<std::string>& args);
 // Prints the error as the command's, for a person; gives `exit_code` back.
 int report(std::string_view command, const Error& error, int exit_code);
 
-// Runs `body` for each name; an error is printed and the rest are still done. The exit code: 0, or 125 after an error.
+// Runs `body` for each name; an error is printed and the rest are still done. The exit code: 0, or 125 after
+// an error.
 int for_each_name(std::string_view command, const std::vector<std::string>& names,
                   const std::function<Result<void>(const std::string& name)>& body);
 

@@ -97,7 +97,8 @@ int forward(const Command& command, const Globals& globals, const Args& rest) {
 int run_action(std::string_view command, const Action& action, const Globals& globals) {
   const auto level = log::parse_level(globals.log_level);
   if (!level)
-    return report(command, Error{Code::InvalidArgument, 0, "--log-level: " + level.error().message}, kBerthFailed);
+    return report(command, Error{Code::InvalidArgument, 0, "--log-level: " + level.error().message},
+                  kBerthFailed);
   log::configure("berth", *level);
   const auto code = action();
   return code ? *code : report(command, code.error(), kBerthFailed);
@@ -106,8 +107,9 @@ int run_action(std::string_view command, const Action& action, const Globals& gl
 int run_help(CLI::App& app, const Invocation& invocation, const Args& args, std::size_t word) {
   declare_all(app, invocation);
   if (word < args.size()) {
-    return report("", Error{Code::InvalidArgument, 0,
-                            fmt::format("there is no command {}: see 'berth --help'", args[word])},
+    return report("",
+                  Error{Code::InvalidArgument, 0,
+                        fmt::format("there is no command {}: see 'berth --help'", args[word])},
                   kBerthFailed);
   }
   if (const auto done = parse(app, "", args)) return *done;
@@ -118,7 +120,8 @@ int run_help(CLI::App& app, const Invocation& invocation, const Args& args, std:
 }  // namespace
 
 int report(std::string_view command, const Error& error, int exit_code) {
-  std::fputs(fmt::format("berth{}{}: {}\n", command.empty() ? "" : " ", command, error.message).c_str(), stderr);
+  std::fputs(fmt::format("berth{}{}: {}\n", command.empty() ? "" : " ", command, error.message).c_str(),
+             stderr);
   return exit_code;
 }
 

@@ -1,7 +1,8 @@
 // berth events.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
+#include <poll.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -12,8 +13,6 @@
 #include "node/when.hpp"
 #include "sys/watch.hpp"
 #include "term/listing.hpp"
-
-#include <poll.h>
 
 namespace berth::cmd {
 namespace {
@@ -56,8 +55,9 @@ Result<bool> passes(const node::Event& event, const std::string& filter) {
 }
 
 Json json_of(const node::Event& event, const std::string& time) {
-  return Json{{"Time", time},         {"TimeNano", event.time_ns}, {"ID", event.id},        {"Name", event.name},
-              {"Image", event.image}, {"Action", event.action},    {"Detail", event.detail}};
+  return Json{{"Time", time},          {"TimeNano", event.time_ns}, {"ID", event.id},
+              {"Name", event.name},    {"Image", event.image},      {"Action", event.action},
+              {"Detail", event.detail}};
 }
 
 Result<void> print(const node::Event& event, const std::string& format) {
@@ -69,9 +69,9 @@ Result<void> print(const node::Event& event, const std::string& format) {
   } else if (!format.empty() && format != "table") {
     line = TRY(term::render_document(json_of(event, time), format));
   } else {
-    line = fmt::format("{} {} {} ({}{}{}{}{})", time, event.action, event.id.substr(0, 12), "name=", event.name,
-                       event.image.empty() ? "" : ", image=" + event.image, event.detail.empty() ? "" : ", ",
-                       term::printable(event.detail));
+    line = fmt::format("{} {} {} ({}{}{}{}{})", time, event.action, event.id.substr(0, 12),
+                       "name=", event.name, event.image.empty() ? "" : ", image=" + event.image,
+                       event.detail.empty() ? "" : ", ", term::printable(event.detail));
   }
   if (line.empty() || line.back() != '\n') line += '\n';
   std::fputs(line.c_str(), stdout);
@@ -82,7 +82,8 @@ Result<void> print(const node::Event& event, const std::string& format) {
 Result<int> events(const EventsCommand& command, const Invocation& invocation) {
   const Range range = TRY(range_of(command));
   node::Node node = TRY(node::Node::open(invocation.globals.root));
-  sys::DirWatch watch = TRY(sys::DirWatch::open(node.paths.root));  // every event is written to the database there
+  sys::DirWatch watch =
+      TRY(sys::DirWatch::open(node.paths.root));  // every event is written to the database there
   std::int64_t last = 0;
   for (;;) {
     for (const node::Event& event : TRY(node.store.events_after(last))) {
@@ -103,7 +104,8 @@ Result<int> events(const EventsCommand& command, const Invocation& invocation) {
 
 Action declare_events(CLI::App& app, const Invocation& invocation) {
   auto command = std::make_shared<EventsCommand>();
-  app.add_option("--since", command->since, "A time (2026-01-02T03:04:05Z) or how long ago (10m)")->type_name("WHEN");
+  app.add_option("--since", command->since, "A time (2026-01-02T03:04:05Z) or how long ago (10m)")
+      ->type_name("WHEN");
   app.add_option("--until", command->until, "A time or how long ago; then it ends")->type_name("WHEN");
   app.add_option("-f,--filter", command->filters, "event=, instance= or image=")
       ->type_name("KEY=VALUE")

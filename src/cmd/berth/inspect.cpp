@@ -1,6 +1,5 @@
 // berth inspect.
 #include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <memory>
 
@@ -25,7 +24,8 @@ Action declare_inspect(CLI::App& app, const Invocation& invocation) {
       documents.push_back(std::move(document));
       return {};
     });
-    if (whole) std::fputs((documents.dump(2, ' ', false, Json::error_handler_t::replace) + "\n").c_str(), stdout);
+    if (whole)
+      std::fputs((documents.dump(2, ' ', false, Json::error_handler_t::replace) + "\n").c_str(), stdout);
     return exit_code;
   };
 }

@@ -1,7 +1,7 @@
 // Commands that take a list of instances and move each to another state.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
@@ -38,7 +38,8 @@ Result<std::vector<std::string>> chosen(node::Node& node, const Names& names) {
 using Body = std::function<Result<void>(node::Node&, const node::Instance&)>;
 
 // Does `body` to each and prints the name as it was typed.
-Result<int> each(std::string_view command, const Invocation& invocation, const Names& names, const Body& body) {
+Result<int> each(std::string_view command, const Invocation& invocation, const Names& names,
+                 const Body& body) {
   node::Node node = TRY(node::Node::open(invocation.globals.root));
   return for_each_name(command, TRY(chosen(node, names)), [&](const std::string& name) -> Result<void> {
     TRY(body(node, TRY(node.store.get(name))));
@@ -60,7 +61,8 @@ Result<std::chrono::milliseconds> timeout_of(const StopCommand& command, const n
 std::shared_ptr<StopCommand> declare_stopping(CLI::App& app) {
   auto command = std::make_shared<StopCommand>();
   add_names(app, command->names, true);
-  app.add_option("-t,--time,--timeout", command->timeout, "How long to wait before killing (default: the instance's)")
+  app.add_option("-t,--time,--timeout", command->timeout,
+                 "How long to wait before killing (default: the instance's)")
       ->type_name("DURATION");
   return command;
 }
@@ -72,7 +74,8 @@ struct StartCommand {
 };
 
 Result<int> start_attached(const StartCommand& command, const Invocation& invocation) {
-  if (command.names.names.size() != 1) return fail(Code::InvalidArgument, "--attach takes exactly one instance");
+  if (command.names.names.size() != 1)
+    return fail(Code::InvalidArgument, "--attach takes exactly one instance");
   node::Node node = TRY(node::Node::open(invocation.globals.root));
   const node::Instance instance = TRY(node.store.get(command.names.names.front()));
   auto link = node::start(node, instance, node::MonitorMode::StartAttached);
@@ -102,30 +105,33 @@ Action declare_start(CLI::App& app, const Invocation& invocation) {
   app.add_flag("-i,--interactive", command->input, "Pass standard input on (of instances created with -i)");
   return [command, &invocation]() -> Result<int> {
     if (command->attach || command->input) return start_attached(*command, invocation);
-    return each("start", invocation, command->names, [](node::Node& node, const node::Instance& instance) -> Result<void> {
-      TRY(node::start(node, instance, node::MonitorMode::Start));
-      return {};
-    });
+    return each("start", invocation, command->names,
+                [](node::Node& node, const node::Instance& instance) -> Result<void> {
+                  TRY(node::start(node, instance, node::MonitorMode::Start));
+                  return {};
+                });
   };
 }
 
 Action declare_stop(CLI::App& app, const Invocation& invocation) {
   auto command = declare_stopping(app);
   return [command, &invocation] {
-    return each("stop", invocation, command->names, [&](node::Node& node, const node::Instance& instance) -> Result<void> {
-      return node::stop(node, instance, TRY(timeout_of(*command, instance)));
-    });
+    return each("stop", invocation, command->names,
+                [&](node::Node& node, const node::Instance& instance) -> Result<void> {
+                  return node::stop(node, instance, TRY(timeout_of(*command, instance)));
+                });
   };
 }
 
 Action declare_restart(CLI::App& app, const Invocation& invocation) {
   auto command = declare_stopping(app);
   return [command, &invocation] {
-    return each("restart", invocation, command->names, [&](node::Node& node, const node::Instance& instance) -> Result<void> {
-      TRY(node::stop(node, instance, TRY(timeout_of(*command, instance))));
-      TRY(node::start(node, TRY(node.store.get(instance.config.id)), node::MonitorMode::Start));
-      return {};
-    });
+    return each("restart", invocation, command->names,
+                [&](node::Node& node, const node::Instance& instance) -> Result<void> {
+                  TRY(node::stop(node, instance, TRY(timeout_of(*command, instance))));
+                  TRY(node::start(node, TRY(node.store.get(instance.config.id)), node::MonitorMode::Start));
+                  return {};
+                });
   };
 }
 
@@ -149,8 +155,9 @@ Action declare_pause(CLI::App& app, const Invocation& invocation) {
   auto names = std::make_shared<Names>();
   add_names(app, *names, true);
   return [names, &invocation] {
-    return each("pause", invocation, *names,
-                [](node::Node& node, const node::Instance& instance) { return node::set_paused(node, instance, true); });
+    return each("pause", invocation, *names, [](node::Node& node, const node::Instance& instance) {
+      return node::set_paused(node, instance, true);
+    });
   };
 }
 
@@ -158,8 +165,9 @@ Action declare_unpause(CLI::App& app, const Invocation& invocation) {
   auto names = std::make_shared<Names>();
   add_names(app, *names, true);
   return [names, &invocation] {
-    return each("unpause", invocation, *names,
-                [](node::Node& node, const node::Instance& instance) { return node::set_paused(node, instance, false); });
+    return each("unpause", invocation, *names, [](node::Node& node, const node::Instance& instance) {
+      return node::set_paused(node, instance, false);
+    });
   };
 }
 
@@ -177,7 +185,8 @@ Action declare_rm(CLI::App& app, const Invocation& invocation) {
   auto command = std::make_shared<RmCommand>();
   add_names(app, command->names, false);
   app.add_flag("-a,--all", command->names.all, "All instances");
-  app.add_flag("-f,--force", command->force, "Kill it first where it runs; do not complain where it does not exist");
+  app.add_flag("-f,--force", command->force,
+               "Kill it first where it runs; do not complain where it does not exist");
   return [command, &invocation]() -> Result<int> {
     node::Node node = TRY(node::Node::open(invocation.globals.root));
     std::vector<std::string> names = command->names.names;

@@ -1,8 +1,8 @@
 // berth logs.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 
@@ -28,11 +28,15 @@ Result<node::LogQuery> query_of(const LogsCommand& command) {
   node::LogQuery query;
   if (command.tail != "all") {
     const auto lines = parse_u64(command.tail);
-    if (!lines) return fail(Code::InvalidArgument, fmt::format("--tail {}: expected a number of lines, or all", command.tail));
+    if (!lines)
+      return fail(Code::InvalidArgument,
+                  fmt::format("--tail {}: expected a number of lines, or all", command.tail));
     query.tail = *lines;
   }
-  if (!command.since.empty()) query.since = format_rfc3339(TRY_DURING("--since", node::parse_when(command.since)));
-  if (!command.until.empty()) query.until = format_rfc3339(TRY_DURING("--until", node::parse_when(command.until)));
+  if (!command.since.empty())
+    query.since = format_rfc3339(TRY_DURING("--since", node::parse_when(command.since)));
+  if (!command.until.empty())
+    query.until = format_rfc3339(TRY_DURING("--until", node::parse_when(command.until)));
   return query;
 }
 
@@ -61,7 +65,8 @@ Action declare_logs(CLI::App& app, const Invocation& invocation) {
   app.add_flag("-f,--follow", command->follow, "Go on until it ends");
   app.add_flag("-t,--timestamps", command->timestamps, "Show when each line was written");
   app.add_option("-n,--tail", command->tail, "Only the last N lines")->type_name("N|all");
-  app.add_option("--since", command->since, "A time (2026-01-02T03:04:05Z) or how long ago (10m)")->type_name("WHEN");
+  app.add_option("--since", command->since, "A time (2026-01-02T03:04:05Z) or how long ago (10m)")
+      ->type_name("WHEN");
   app.add_option("--until", command->until, "A time or how long ago")->type_name("WHEN");
   return [command, &invocation] { return logs(*command, invocation); };
 }

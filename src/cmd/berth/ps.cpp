@@ -1,7 +1,7 @@
 // berth ps.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -33,19 +33,26 @@ Result<bool> passes(const node::Instance& instance, const std::string& filter) {
   if (key == "status") return node::state_name(instance.state) == value;
   if (key == "unit") return isolate::unit_name(config.unit) == value;
   if (key == "ancestor") return config.image.find(value) != std::string::npos;
-  if (key == "exited") return instance.ending.exit_code && std::to_string(*instance.ending.exit_code) == value;
+  if (key == "exited")
+    return instance.ending.exit_code && std::to_string(*instance.ending.exit_code) == value;
   if (key == "label") {
     const auto split_at = value.find('=');
     const auto found = config.labels.find(value.substr(0, split_at));
-    return found != config.labels.end() && (split_at == std::string::npos || found->second == value.substr(split_at + 1));
+    return found != config.labels.end() &&
+           (split_at == std::string::npos || found->second == value.substr(split_at + 1));
   }
-  return fail(Code::InvalidArgument,
-              fmt::format("--filter {}: use name, id, status, unit, ancestor, exited or label, as in status=running", filter));
+  return fail(
+      Code::InvalidArgument,
+      fmt::format("--filter {}: use name, id, status, unit, ancestor, exited or label, as in status=running",
+                  filter));
 }
 
 Result<bool> is_shown(const PsCommand& command, const node::Instance& instance) {
-  const auto names_status = [](const std::string& filter) { return filter.starts_with("status=") || filter.starts_with("exited="); };
-  const bool any_state = command.all || command.last > 0 || std::any_of(command.filters.begin(), command.filters.end(), names_status);
+  const auto names_status = [](const std::string& filter) {
+    return filter.starts_with("status=") || filter.starts_with("exited=");
+  };
+  const bool any_state = command.all || command.last > 0 ||
+                         std::any_of(command.filters.begin(), command.filters.end(), names_status);
   if (!any_state && !node::is_active(instance.state)) return false;
   for (const std::string& filter : command.filters) {
     if (!TRY(passes(instance, filter))) return false;

@@ -1,8 +1,8 @@
 // berth run and berth create.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
@@ -33,14 +33,16 @@ void add_create_flags(CLI::App& app, RunCommand& command) {
   add_run_flags(app, command.options);
   app.add_option("--pull", command.pull, "Fetch the image: missing, always or never")->type_name("WHEN");
   app.add_option("--cidfile", command.cidfile, "Write the instance's id to a new file")->type_name("FILE");
-  app.footer("berth run [OPTIONS] IMAGE [COMMAND [ARG...]]\n"
-             "berth run --unit process [OPTIONS] -- COMMAND [ARG...]     a host command, without an image");
+  app.footer(
+      "berth run [OPTIONS] IMAGE [COMMAND [ARG...]]\n"
+      "berth run --unit process [OPTIONS] -- COMMAND [ARG...]     a host command, without an image");
 }
 
 // IMAGE [COMMAND...], or a host command: "--" in the place of the image.
 Result<void> take_operands(RunCommand& command, const Invocation& invocation) {
   command.options.command = invocation.operands;
-  if (command.options.command.empty()) return fail(Code::InvalidArgument, "an image is missing: berth run IMAGE [COMMAND]");
+  if (command.options.command.empty())
+    return fail(Code::InvalidArgument, "an image is missing: berth run IMAGE [COMMAND]");
   if (invocation.after_dashes && command.options.unit == "process") return {};
   command.options.image = command.options.command.front();
   command.options.command.erase(command.options.command.begin());
@@ -65,7 +67,8 @@ Result<bool> lacks_image(const node::Paths& paths, const std::string& image) {
   return !TRY(TRY(image::Store::open(paths.root)).find_image(image)).has_value();
 }
 
-Result<isolate::UnitConfig> resolve(const RunCommand& command, const Globals& globals, const node::Paths& paths) {
+Result<isolate::UnitConfig> resolve(const RunCommand& command, const Globals& globals,
+                                    const node::Paths& paths) {
   const std::string& image = command.options.image;
   if (command.pull != "missing" && command.pull != "always" && command.pull != "never") {
     return fail(Code::InvalidArgument, fmt::format("--pull {}: use missing, always or never", command.pull));
@@ -120,7 +123,8 @@ Result<int> run(RunCommand& command, const Invocation& invocation) {
                                   stays ? node::MonitorMode::StartAttached : node::MonitorMode::Start);
   if (!link) {
     const auto instance = node.store.get(id);
-    if (instance && !node::is_active(instance->state)) static_cast<void>(node::remove(node, *instance, false));
+    if (instance && !node::is_active(instance->state))
+      static_cast<void>(node::remove(node, *instance, false));
     return report("run", link.error(), node::exit_code_for(link.error()));
   }
   if (!stays) {

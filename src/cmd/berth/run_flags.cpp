@@ -21,7 +21,8 @@ void add_process_flags(CLI::App& app, node::RunOptions& options) {
   many(app, "--env-file", options.env_files, "FILE", "Read environment variables from a file");
   one(app, "-w,--workdir", options.workdir, "DIR", "Working directory in the unit");
   one(app, "-u,--user", options.user, "USER[:GROUP]", "User, by name or number");
-  app.add_option("--entrypoint", options.entrypoint, "Program in place of the image's entrypoint")->type_name("PROGRAM");
+  app.add_option("--entrypoint", options.entrypoint, "Program in place of the image's entrypoint")
+      ->type_name("PROGRAM");
   one(app, "-h,--hostname", options.hostname, "NAME", "Host name in the unit");
   many(app, "-l,--label", options.labels, "K=V", "Label the instance");
   app.add_flag("-i,--interactive", options.interactive, "Keep standard input open");
@@ -71,8 +72,10 @@ void add_run_flags(CLI::App& app, node::RunOptions& options) {
   add_storage_flags(app, options);
   add_resource_flags(app, options);
   add_security_flags(app, options);
-  one(app, "--stop-signal", options.stop_signal, "SIGNAL", "What asks it to stop (default: the image's, or SIGTERM)");
-  one(app, "--stop-timeout", options.stop_timeout, "DURATION", "How long stop waits before it kills (default 10s)");
+  one(app, "--stop-signal", options.stop_signal, "SIGNAL",
+      "What asks it to stop (default: the image's, or SIGTERM)");
+  one(app, "--stop-timeout", options.stop_timeout, "DURATION",
+      "How long stop waits before it kills (default 10s)");
 }
 
 }  // namespace berth::cmd

@@ -15,8 +15,10 @@ constexpr std::string_view kImages = "Images";
 constexpr std::string_view kBerth = "Berth";
 
 constexpr std::array kCommands = {
-    Command{"run", kInstances, "Create an instance of an image and start it", declare_run, Operands::EndOptions},
-    Command{"create", kInstances, "Create an instance without starting it", declare_create, Operands::EndOptions},
+    Command{"run", kInstances, "Create an instance of an image and start it", declare_run,
+            Operands::EndOptions},
+    Command{"create", kInstances, "Create an instance without starting it", declare_create,
+            Operands::EndOptions},
     Command{"start", kInstances, "Start instances", declare_start},
     Command{"stop", kInstances, "Stop instances, by force after a while", declare_stop},
     Command{"restart", kInstances, "Stop instances and start them again", declare_restart},
@@ -28,7 +30,8 @@ constexpr std::array kCommands = {
     Command{"rename", kInstances, "Give an instance another name", declare_rename},
     Command{"update", kInstances, "Change an instance's limits, also while it runs", declare_update},
     Command{"attach", kInstances, "Connect to a running instance's streams", declare_attach},
-    Command{"exec", kInstances, "Run one more program in a running instance", declare_exec, Operands::EndOptions},
+    Command{"exec", kInstances, "Run one more program in a running instance", declare_exec,
+            Operands::EndOptions},
     Command{"ps", kLooking, "List instances", declare_ps},
     Command{"inspect", kLooking, "Show all that is known of instances", declare_inspect},
     Command{"logs", kLooking, "Show what an instance has written", declare_logs},

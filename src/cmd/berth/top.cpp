@@ -1,8 +1,8 @@
 // berth top and berth stats.
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -25,8 +25,14 @@ Result<int> top(const std::string& name, const Invocation& invocation) {
   node::Node node = TRY(node::Node::open(invocation.globals.root));
   const node::Instance instance = TRY(node.store.get(name));
   if (!node::is_active(instance.state)) return fail(Code::FailedPrecondition, name + " is not running");
-  const auto pids = TRY(unit::unit_of(instance.config.unit).pids(instance.config, {instance.pid, instance.start_time}));
-  term::Listing listing({{"PID", "PID"}, {"PPID", "PPID"}, {"UID", "UID"}, {"State", "S"}, {"Memory", "RSS"}, {"Time", "TIME"},
+  const auto pids =
+      TRY(unit::unit_of(instance.config.unit).pids(instance.config, {instance.pid, instance.start_time}));
+  term::Listing listing({{"PID", "PID"},
+                         {"PPID", "PPID"},
+                         {"UID", "UID"},
+                         {"State", "S"},
+                         {"Memory", "RSS"},
+                         {"Time", "TIME"},
                          {"Command", "COMMAND"}});
   for (const pid_t pid : pids) {
     const auto process = node::read_process(pid);
@@ -55,7 +61,9 @@ struct Sample {
   Clock::time_point when;
 };
 
-std::string percent(double part, double whole) { return whole > 0 ? fmt::format("{:.2f}%", 100 * part / whole) : "-"; }
+std::string percent(double part, double whole) {
+  return whole > 0 ? fmt::format("{:.2f}%", 100 * part / whole) : "-";
+}
 
 class StatsTable {
  public:
@@ -67,7 +75,8 @@ class StatsTable {
   std::map<std::string, Sample> before_;
 };
 
-void StatsTable::add_row(term::Listing& listing, const node::Instance& instance, const sys::CgroupStats& stats) {
+void StatsTable::add_row(term::Listing& listing, const node::Instance& instance,
+                         const sys::CgroupStats& stats) {
   Sample& before = before_[instance.config.id];
   const Sample now{stats.cpu_usage_us, Clock::now()};
   const std::chrono::duration<double, std::micro> passed = now.when - before.when;
@@ -75,22 +84,32 @@ void StatsTable::add_row(term::Listing& listing, const node::Instance& instance,
   const double used = first ? 0.0 : static_cast<double>(now.cpu_usage_us - before.cpu_usage_us);
   before = now;
   const double limit = static_cast<double>(stats.memory_limit_bytes.value_or(0));
-  const std::string limit_text = stats.memory_limit_bytes ? format_size(*stats.memory_limit_bytes) : "unlimited";
-  listing.add({{instance.config.id, instance.config.id.substr(0, 12)},
-               instance.config.name,
-               {Json(first ? 0.0 : 100 * used / passed.count()), percent(used, first ? 1 : passed.count())},
-               {Json(stats.memory_bytes), fmt::format("{} / {}", format_size(stats.memory_bytes), limit_text)},
-               {Json(stats.memory_limit_bytes.value_or(0)), percent(static_cast<double>(stats.memory_bytes), limit)},
-               {Json(stats.memory_peak_bytes), format_size(stats.memory_peak_bytes)},
-               {Json(stats.io_read_bytes + stats.io_write_bytes),
-                fmt::format("{} / {}", format_size(stats.io_read_bytes), format_size(stats.io_write_bytes))},
-               {Json(stats.pids), std::to_string(stats.pids)},
-               {Json(stats.oom_kills), std::to_string(stats.oom_kills)}});
+  const std::string limit_text =
+      stats.memory_limit_bytes ? format_size(*stats.memory_limit_bytes) : "unlimited";
+  listing.add(
+      {{instance.config.id, instance.config.id.substr(0, 12)},
+       instance.config.name,
+       {Json(first ? 0.0 : 100 * used / passed.count()), percent(used, first ? 1 : passed.count())},
+       {Json(stats.memory_bytes), fmt::format("{} / {}", format_size(stats.memory_bytes), limit_text)},
+       {Json(stats.memory_limit_bytes.value_or(0)), percent(static_cast<double>(stats.memory_bytes), limit)},
+       {Json(stats.memory_peak_bytes), format_size(stats.memory_peak_bytes)},
+       {Json(stats.io_read_bytes + stats.io_write_bytes),
+        fmt::format("{} / {}", format_size(stats.io_read_bytes), format_size(stats.io_write_bytes))},
+       {Json(stats.pids), std::to_string(stats.pids)},
+       {Json(stats.oom_kills), std::to_string(stats.oom_kills)}});
 }
 
-Result<std::string> StatsTable::render(node::Node& node, const StatsCommand& command, const std::string& format) {
-  term::Listing listing({{"ID", "ID"}, {"Name", "NAME"}, {"CPU", "CPU"}, {"Memory", "MEMORY / LIMIT"}, {"MemoryLimit", "MEM"},
-                         {"MemoryPeak", "PEAK"}, {"IO", "READ / WRITTEN"}, {"PIDs", "PIDS"}, {"OOMKills", "OOM"}});
+Result<std::string> StatsTable::render(node::Node& node, const StatsCommand& command,
+                                       const std::string& format) {
+  term::Listing listing({{"ID", "ID"},
+                         {"Name", "NAME"},
+                         {"CPU", "CPU"},
+                         {"Memory", "MEMORY / LIMIT"},
+                         {"MemoryLimit", "MEM"},
+                         {"MemoryPeak", "PEAK"},
+                         {"IO", "READ / WRITTEN"},
+                         {"PIDs", "PIDS"},
+                         {"OOMKills", "OOM"}});
   std::vector<node::Instance> instances;
   for (const std::string& name : command.names) instances.push_back(TRY(node.store.get(name)));
   if (command.names.empty()) instances = TRY(node.store.list());
@@ -136,7 +155,8 @@ Action declare_top(CLI::App& app, const Invocation& invocation) {
 
 Action declare_stats(CLI::App& app, const Invocation& invocation) {
   auto command = std::make_shared<StatsCommand>();
-  app.add_option("INSTANCE", command->names, "Names, ids or beginnings of ids (default: all that are active)");
+  app.add_option("INSTANCE", command->names,
+                 "Names, ids or beginnings of ids (default: all that are active)");
   app.add_flag("--no-stream", command->once, "Print once and exit");
   app.add_flag("-a,--all", command->all, "Also those that are not active");
   return [command, &invocation] { return stats(*command, invocation); };

@@ -56,7 +56,8 @@ void Clients::output(Message stream, std::string_view payload) {
 }
 
 bool Clients::blocked() const {
-  return std::any_of(clients_.begin(), clients_.end(), [](const Client& client) { return !client.waiting.empty(); });
+  return std::any_of(clients_.begin(), clients_.end(),
+                     [](const Client& client) { return !client.waiting.empty(); });
 }
 
 void Clients::prepare(std::vector<pollfd>& fds, bool take_input) const {
@@ -72,8 +73,10 @@ void Clients::handle(std::span<const pollfd> fds, const Handler& handler) {
   for (std::size_t i = 1; i < fds.size(); ++i) {
     Client& client = clients_[i - 1];
     if ((fds[i].revents & POLLOUT) != 0) flush(client);
-    if ((fds[i].revents & POLLIN) != 0) receive(client, handler);
-    else if ((fds[i].revents & (POLLHUP | POLLERR)) != 0) client.socket.reset();
+    if ((fds[i].revents & POLLIN) != 0)
+      receive(client, handler);
+    else if ((fds[i].revents & (POLLHUP | POLLERR)) != 0)
+      client.socket.reset();
   }
   if ((fds[0].revents & POLLIN) != 0) accept();
   remove_closed();
@@ -93,8 +96,10 @@ void Clients::receive(Client& client, const Handler& handler) {
   if (got == sys::Transfer::WouldBlock) return;
   const auto message = decode(buffer);
   if (!message) return;
-  if (message->kind == Message::Attach) client.wish = decode_attach(message->payload);
-  else handler(message->kind, message->payload);
+  if (message->kind == Message::Attach)
+    client.wish = decode_attach(message->payload);
+  else
+    handler(message->kind, message->payload);
 }
 
 std::optional<Clock::time_point> Clients::deadline() const {

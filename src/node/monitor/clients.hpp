@@ -1,4 +1,5 @@
-// The programs that are connected to a monitor: those that started the instance, attached to it or wait for its end.
+// The programs that are connected to a monitor: those that started the instance, attached to it or wait for
+// its end.
 #pragma once
 
 #include <poll.h>
@@ -16,9 +17,10 @@
 
 namespace berth::node {
 
-// Each client has at most one output message (of each stream) waiting: while one has, no more output is read from the
-// workload, which is how a pipe would behave. So nothing is lost and nothing piles up. A client that asked for lossless
-// output may hold the workload up for as long as it lives; any other is dropped after kPatience.
+// Each client has at most one output message (of each stream) waiting: while one has, no more output is read
+// from the workload, which is how a pipe would behave. So nothing is lost and nothing piles up. A client that
+// asked for lossless output may hold the workload up for as long as it lives; any other is dropped after
+// kPatience.
 class Clients {
  public:
   static constexpr std::chrono::seconds kPatience{10};

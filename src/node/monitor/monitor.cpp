@@ -29,7 +29,8 @@ struct Run {
   Session::Clock::time_point began = Session::Clock::now();
 };
 
-// A process whose parent we are not: the kernel tells its status once that parent, the host's init, has reaped it.
+// A process whose parent we are not: the kernel tells its status once that parent, the host's init, has
+// reaped it.
 std::optional<int> await_foreign_status(int pidfd) {
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {
@@ -113,7 +114,8 @@ void Monitor::announce(const Run& run) {
   const std::string started = encode(Message::Started, std::to_string(run.pid));
   static_cast<void>(sys::send_message(task_.starter.get(), started));
   if (!task_.attach) return task_.starter.reset();
-  session_->clients().add(std::move(task_.starter), {.output = true, .input = config_.stdin_open, .lossless = true});
+  session_->clients().add(std::move(task_.starter),
+                          {.output = true, .input = config_.stdin_open, .lossless = true});
 }
 
 void Monitor::refuse(const Error& error) {
@@ -127,7 +129,8 @@ void Monitor::refuse(const Error& error) {
 Ending Monitor::finish(Run& run) {
   Ending ending;
   if (const auto stats = unit_->stats(config_)) ending.oom_killed = stats->oom_kills > 0;
-  if (const auto cleaned = unit_->cleanup(config_); !cleaned) log::error("clean-up: {}", cleaned.error().message);
+  if (const auto cleaned = unit_->cleanup(config_); !cleaned)
+    log::error("clean-up: {}", cleaned.error().message);
   session_->drain();
   if (run.ours) {
     const auto status = sys::reap(run.pid, true);
@@ -145,10 +148,12 @@ Result<std::optional<milliseconds>> Monitor::conclude(const Run& run, const Endi
   config_ = instance.config;  // renamed or updated meanwhile
   if (ending.oom_killed) TRY(store.record(task_.id, "oom", ""));
   const bool stopped = instance.stop_requested || session_->stop_requested();
-  const bool again = should_restart(config_.restart, ending.exit_code.value_or(255), instance.restarts, stopped);
+  const bool again =
+      should_restart(config_.restart, ending.exit_code.value_or(255), instance.restarts, stopped);
   TRY(store.set_ended(task_.id, again ? State::Restarting : State::Exited, ending));
   if (!again) return std::optional<milliseconds>{};
-  return std::optional(backoff_.next(std::chrono::duration_cast<milliseconds>(Session::Clock::now() - run.began)));
+  return std::optional(
+      backoff_.next(std::chrono::duration_cast<milliseconds>(Session::Clock::now() - run.began)));
 }
 
 Result<void> Monitor::live() {

@@ -1,4 +1,5 @@
-// The small process that stays beside one instance: starts it, keeps its output and its exit status, restarts it.
+// The small process that stays beside one instance: starts it, keeps its output and its exit status, restarts
+// it.
 #pragma once
 
 #include <optional>
@@ -13,9 +14,9 @@ namespace berth::node {
 struct MonitorTask {
   Paths paths;
   std::string id;
-  sys::Fd lock;          // the instance's; held for life
-  sys::Fd starter;       // a message socket to whoever waits for the start
-  bool attach = false;   // the starter stays connected as a client that takes all output
+  sys::Fd lock;            // the instance's; held for life
+  sys::Fd starter;         // a message socket to whoever waits for the start
+  bool attach = false;     // the starter stays connected as a client that takes all output
   bool take_over = false;  // the unit runs already, its monitor has died
 };
 

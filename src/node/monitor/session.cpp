@@ -48,7 +48,8 @@ void Session::drain() {
       continue;
     }
     const bool more_out = pump(Stream::Stdout);
-    if (!clients_.blocked() && !pump(Stream::Stderr) && !more_out) break;  // a stray holder may keep the other end open
+    if (!clients_.blocked() && !pump(Stream::Stderr) && !more_out)
+      break;  // a stray holder may keep the other end open
   }
   streams_ = Streams();
 }
@@ -81,7 +82,8 @@ bool Session::step(int pidfd, std::optional<Clock::time_point> until) {
   if (input_.empty() && input_ends_) end_input();
   if (ready(fds[1])) pump(Stream::Stdout);
   if (ready(fds[2]) && !clients_.blocked()) pump(Stream::Stderr);
-  clients_.handle(std::span(fds).subspan(own), [this](Message kind, std::string_view payload) { handle(kind, payload); });
+  clients_.handle(std::span(fds).subspan(own),
+                  [this](Message kind, std::string_view payload) { handle(kind, payload); });
   ended_ = ended_ || ready(fds[0]);
   return true;
 }
@@ -124,8 +126,11 @@ void Session::handle(Message kind, std::string_view payload) {
         static_cast<void>(sys::send_signal(workload_, static_cast<int>(*number)));
       }
       return;
-    case Message::Stop: stop_requested_ = true; return;
-    default: return;
+    case Message::Stop:
+      stop_requested_ = true;
+      return;
+    default:
+      return;
   }
 }
 

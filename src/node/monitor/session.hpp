@@ -1,5 +1,6 @@
-// One monitor's work: a loop around poll(2) that moves bytes between the workload, its log and its clients until the
-// workload has ended and all it said has been passed on. One thread; nothing here waits anywhere else.
+// One monitor's work: a loop around poll(2) that moves bytes between the workload, its log and its clients
+// until the workload has ended and all it said has been passed on. One thread; nothing here waits anywhere
+// else.
 #pragma once
 
 #include <chrono>

@@ -17,9 +17,12 @@ constexpr int kStarterFd = 4;
 
 std::string_view mode_word(MonitorMode mode) {
   switch (mode) {
-    case MonitorMode::Start: return "start";
-    case MonitorMode::StartAttached: return "attach";
-    case MonitorMode::TakeOver: return "take-over";
+    case MonitorMode::Start:
+      return "start";
+    case MonitorMode::StartAttached:
+      return "attach";
+    case MonitorMode::TakeOver:
+      return "take-over";
   }
   return "";
 }
@@ -42,11 +45,15 @@ Result<MonitorLink> spawn_monitor(const Paths& paths, const std::string& id, sys
   const sys::Fd nothing = TRY(sys::open("/dev/null", O_RDWR));
   const sys::Fd complaints =
       TRY(sys::open(paths.state_dir(id) + "/monitor.log", O_WRONLY | O_CREAT | O_APPEND, 0640));
-  const sys::SpawnOptions options{
-      .fds = {{nothing.get(), 0}, {nothing.get(), 1}, {complaints.get(), 2}, {lock.get(), kLockFd}, {theirs.get(), kStarterFd}},
-      .new_session = true};
+  const sys::SpawnOptions options{.fds = {{nothing.get(), 0},
+                                          {nothing.get(), 1},
+                                          {complaints.get(), 2},
+                                          {lock.get(), kLockFd},
+                                          {theirs.get(), kStarterFd}},
+                                  .new_session = true};
   MonitorLink link;
-  auto monitor = sys::spawn(program, {"berth-monitor", paths.root, paths.run, id, std::string(mode_word(mode))}, options);
+  auto monitor = sys::spawn(
+      program, {"berth-monitor", paths.root, paths.run, id, std::string(mode_word(mode))}, options);
   // Not the launch's NotFound or PermissionDenied, which would speak of the workload's program.
   if (!monitor) return fail(Code::Internal, monitor.error().message);
   link.monitor = *monitor;

@@ -17,8 +17,8 @@ struct MonitorLink {
   pid_t unit = -1;  // the unit's first process
 };
 
-// Starts a monitor for the instance, gives it `lock`, and waits until the unit runs. The error is that of the launch.
-// With StartAttached the socket goes on as an attached client's.
+// Starts a monitor for the instance, gives it `lock`, and waits until the unit runs. The error is that of the
+// launch. With StartAttached the socket goes on as an attached client's.
 Result<MonitorLink> spawn_monitor(const Paths& paths, const std::string& id, sys::Fd lock, MonitorMode mode);
 
 // The other side of it.

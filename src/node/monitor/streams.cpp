@@ -16,7 +16,8 @@ std::string fifo_path(const std::string& run_dir, int number) {
 }
 
 Result<void> make_fifo(const std::string& path) {
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno(fmt::format("cannot replace {}", path));
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return fail_errno(fmt::format("cannot replace {}", path));
   if (::mkfifo(path.c_str(), 0600) != 0 || ::chmod(path.c_str(), 0666) != 0) {
     return fail_errno(fmt::format("cannot make {}", path));
   }
@@ -29,7 +30,8 @@ Result<Streams> Streams::create(const isolate::UnitConfig& config, const std::st
   Streams streams;
   streams.tty_ = config.tty;
   if (config.tty) return streams;
-  for (int number = config.stdin_open ? 0 : 1; number <= 2; ++number) TRY(make_fifo(fifo_path(run_dir, number)));
+  for (int number = config.stdin_open ? 0 : 1; number <= 2; ++number)
+    TRY(make_fifo(fifo_path(run_dir, number)));
   streams.out_ = TRY(sys::open(fifo_path(run_dir, 1), O_RDONLY | O_NONBLOCK));
   streams.err_ = TRY(sys::open(fifo_path(run_dir, 2), O_RDONLY | O_NONBLOCK));
   streams.theirs_[1] = TRY(sys::open(fifo_path(run_dir, 1), O_RDWR));
@@ -75,7 +77,8 @@ std::string_view Streams::read(Stream stream, std::span<char> buffer) {
   if (!fd) return {};
   const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
   if (count > 0) return {buffer.data(), static_cast<std::size_t>(count)};
-  if (count == 0 || (errno != EAGAIN && errno != EINTR)) fd.reset();  // EIO: the terminal's last user has gone
+  if (count == 0 || (errno != EAGAIN && errno != EINTR))
+    fd.reset();  // EIO: the terminal's last user has gone
   return {};
 }
 

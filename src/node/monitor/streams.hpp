@@ -14,9 +14,10 @@
 
 namespace berth::node {
 
-// Without a terminal the streams are FIFOs in the instance's run directory. The workload's ends of its outputs are open
-// for reading too, so that it is not killed (SIGPIPE) when its monitor dies: it waits for the next one, which finds the
-// FIFOs by name. Their mode lets any user of the unit reopen /dev/stdout; nobody else gets through the run directory.
+// Without a terminal the streams are FIFOs in the instance's run directory. The workload's ends of its
+// outputs are open for reading too, so that it is not killed (SIGPIPE) when its monitor dies: it waits for
+// the next one, which finds the FIFOs by name. Their mode lets any user of the unit reopen /dev/stdout;
+// nobody else gets through the run directory.
 class Streams {
  public:
   // For a new run. A terminal is made by the launch; launched() brings it.
