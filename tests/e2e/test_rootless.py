@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from berth import Berth
+from paths import BIN
 
 NAME = "berth-tester"
 IMAGE = "localhost/busybox:latest"
@@ -56,7 +57,7 @@ def rootless(user, busybox_archive):
     shutil.copy(busybox_archive, archive)
     os.chown(archive, user.pw_uid, user.pw_gid)
     programs = pathlib.Path(user.pw_dir) / "bin"  # the checkout may be where others cannot look
-    shutil.copytree(Berth().binary_dir, programs, dirs_exist_ok=True)
+    shutil.copytree(BIN, programs, dirs_exist_ok=True)
     os.chown(programs, user.pw_uid, user.pw_gid)
     berth = Berth(root=root, binary_dir=programs, prefix=as_user(user))
     berth("image", "load", "-i", archive, cwd="/")
