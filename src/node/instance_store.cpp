@@ -115,6 +115,11 @@ Result<Instance> InstanceStore::get(std::string_view name_or_id) {
   return read(row);
 }
 
+Result<bool> InstanceStore::has(const std::string& id) {
+  auto row = TRY(database_.prepare("SELECT 1 FROM instances WHERE id = ?"));
+  return row.bind(id).step();
+}
+
 Result<std::vector<Instance>> InstanceStore::list() {
   std::vector<Instance> instances;
   auto rows = TRY(database_.prepare(std::string(kSelect) + "ORDER BY created_ns DESC"));

@@ -31,6 +31,7 @@ class InstanceStore {
   Result<void> insert(const isolate::UnitConfig& config);
   // By name, id, or a prefix of an id that fits one instance only. NotFound, or InvalidArgument where it is ambiguous.
   Result<Instance> get(std::string_view name_or_id);
+  Result<bool> has(const std::string& id);  // a whole one
   Result<std::vector<Instance>> list();  // newest first
   // The ids of all instances in a state that needs an owner.
   Result<std::vector<std::string>> owned_ids();

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <filesystem>
+
 #include "base/log.hpp"
 #include "node/monitor/spawn.hpp"
 #include "node/remove.hpp"
@@ -56,6 +58,22 @@ Result<void> recover_one(const Paths& paths, InstanceStore& store, const std::st
   return {};
 }
 
+// A creator or remover that was killed may leave a run directory that no row speaks of.
+Result<void> remove_stray(const Paths& paths, InstanceStore& store, const std::string& id) {
+  if (TRY(store.has(id))) return {};
+  const sys::Fd lock = TRY(try_lock_instance(paths, id));
+  if (!lock || TRY(store.has(id))) return {};  // just being made
+  return sys::remove_tree(paths.run_dir(id));
+}
+
+void remove_strays(const Paths& paths, InstanceStore& store) {
+  std::error_code none_yet;
+  for (const auto& entry : std::filesystem::directory_iterator(paths.run + "/instances", none_yet)) {
+    const auto removed = remove_stray(paths, store, entry.path().filename());
+    if (!removed) log::warn("{} could not be removed: {}", entry.path().native(), removed.error().message);
+  }
+}
+
 }  // namespace
 
 Result<void> recover(const Paths& paths, InstanceStore& store) {
@@ -63,6 +81,7 @@ Result<void> recover(const Paths& paths, InstanceStore& store) {
     const auto recovered = recover_one(paths, store, id);
     if (!recovered) log::warn("instance {} could not be put right: {}", id.substr(0, 12), recovered.error().message);
   }
+  remove_strays(paths, store);
   return {};
 }
 
