@@ -32,7 +32,8 @@ Result<isolate::UnitConfig> resolve_config(const Paths& paths, const RunOptions&
 }
 
 Result<sys::Fd> create_instance(const Paths& paths, InstanceStore& store, const isolate::UnitConfig& config) {
-  constexpr std::chrono::seconds kForeverAlmost{10};  // only a recovery that takes it for a stray can hold it, briefly
+  constexpr std::chrono::seconds kForeverAlmost{
+      10};  // only a recovery that takes it for a stray can hold it, briefly
   sys::Fd lock = TRY(lock_instance(paths, config.id, kForeverAlmost));
   if (const auto inserted = store.insert(config); !inserted) {
     static_cast<void>(sys::remove_tree(paths.run_dir(config.id)));

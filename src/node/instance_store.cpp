@@ -22,7 +22,8 @@ CREATE TABLE events (
 )";
 
 constexpr std::string_view kSelect =
-    "SELECT config, state, boot_id, pid, start_time, monitor_pid, started_ns, finished_ns, exit_code, reason, oom, "
+    "SELECT config, state, boot_id, pid, start_time, monitor_pid, started_ns, finished_ns, exit_code, "
+    "reason, oom, "
     "restarts, stop_requested FROM instances ";
 
 constexpr std::int64_t kEventsKept = 4096;
@@ -30,13 +31,20 @@ constexpr std::int64_t kTrimEvery = 256;
 
 std::string_view action_of(State to) {
   switch (to) {
-    case State::Created: return "create";
-    case State::Running: return "unpause";
-    case State::Paused: return "pause";
-    case State::Restarting: return "restarting";
-    case State::Exited: return "die";
-    case State::Failed: return "fail";
-    default: return "";
+    case State::Created:
+      return "create";
+    case State::Running:
+      return "unpause";
+    case State::Paused:
+      return "pause";
+    case State::Restarting:
+      return "restarting";
+    case State::Exited:
+      return "die";
+    case State::Failed:
+      return "fail";
+    default:
+      return "";
   }
 }
 
@@ -67,9 +75,10 @@ Result<void> InstanceStore::insert(const isolate::UnitConfig& config) {
   const auto inserted =
       statement.bind(config.id).bind(config.name).bind(config.to_json().dump()).bind(config.created_ns).run();
   if (!inserted && inserted.error().code == Code::AlreadyExists) {
-    return fail(Code::AlreadyExists, fmt::format("the name {} is taken: remove that instance (berth rm {}) or choose "
-                                                 "another --name",
-                                                 config.name, config.name));
+    return fail(Code::AlreadyExists,
+                fmt::format("the name {} is taken: remove that instance (berth rm {}) or choose "
+                            "another --name",
+                            config.name, config.name));
   }
   return inserted;
 }
@@ -97,13 +106,15 @@ Result<std::string> InstanceStore::find_id(std::string_view name_or_id) {
   auto exact = TRY(database_.prepare("SELECT id FROM instances WHERE name = ?1 OR id = ?1"));
   if (TRY(exact.bind(name_or_id).step())) return exact.text(0);
   const bool is_hex = name_or_id.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-  const Failure none = fail(Code::NotFound, fmt::format("no instance is called {}: berth ps -a lists them", name_or_id));
+  const Failure none =
+      fail(Code::NotFound, fmt::format("no instance is called {}: berth ps -a lists them", name_or_id));
   if (!is_hex || name_or_id.empty()) return none;
   auto prefix = TRY(database_.prepare("SELECT id FROM instances WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2"));
   if (!TRY(prefix.bind(name_or_id).step())) return none;
   std::string id = prefix.text(0);
   if (TRY(prefix.step())) {
-    return fail(Code::InvalidArgument, fmt::format("{} begins the id of more than one instance: type more of it", name_or_id));
+    return fail(Code::InvalidArgument,
+                fmt::format("{} begins the id of more than one instance: type more of it", name_or_id));
   }
   return id;
 }
@@ -111,7 +122,8 @@ Result<std::string> InstanceStore::find_id(std::string_view name_or_id) {
 Result<Instance> InstanceStore::get(std::string_view name_or_id) {
   const std::string id = TRY(find_id(name_or_id));
   auto row = TRY(database_.prepare(std::string(kSelect) + "WHERE id = ?"));
-  if (!TRY(row.bind(id).step())) return fail(Code::NotFound, fmt::format("instance {} has just been removed", name_or_id));
+  if (!TRY(row.bind(id).step()))
+    return fail(Code::NotFound, fmt::format("instance {} has just been removed", name_or_id));
   return read(row);
 }
 
@@ -129,22 +141,24 @@ Result<std::vector<Instance>> InstanceStore::list() {
 
 Result<std::vector<std::string>> InstanceStore::owned_ids() {
   std::vector<std::string> ids;
-  auto rows = TRY(database_.prepare("SELECT id, state FROM instances WHERE state NOT IN ('created', 'exited', 'failed')"));
+  auto rows = TRY(database_.prepare(
+      "SELECT id, state FROM instances WHERE state NOT IN ('created', 'exited', 'failed')"));
   while (TRY(rows.step())) {
     if (needs_owner(TRY(parse_state(rows.text(1))))) ids.push_back(rows.text(0));
   }
   return ids;
 }
 
-Result<void> InstanceStore::change(const std::string& id, State to, std::string_view action, std::string_view detail,
-                                   const std::function<Result<void>()>& also) {
+Result<void> InstanceStore::change(const std::string& id, State to, std::string_view action,
+                                   std::string_view detail, const std::function<Result<void>()>& also) {
   return database_.transaction([&]() -> Result<void> {
     auto row = TRY(database_.prepare("SELECT state FROM instances WHERE id = ?"));
-    if (!TRY(row.bind(id).step())) return fail(Code::NotFound, fmt::format("instance {} is gone", id.substr(0, 12)));
+    if (!TRY(row.bind(id).step()))
+      return fail(Code::NotFound, fmt::format("instance {} is gone", id.substr(0, 12)));
     const State from = TRY(parse_state(row.text(0)));
     if (!may_follow(from, to)) {
-      return fail(Code::FailedPrecondition, fmt::format("instance {} is {}: it cannot become {}", id.substr(0, 12),
-                                                        state_name(from), state_name(to)));
+      return fail(Code::FailedPrecondition, fmt::format("instance {} is {}: it cannot become {}",
+                                                        id.substr(0, 12), state_name(from), state_name(to)));
     }
     auto update = TRY(database_.prepare("UPDATE instances SET state = ? WHERE id = ?"));
     TRY(update.bind(state_name(to)).bind(id).run());
@@ -159,9 +173,9 @@ Result<void> InstanceStore::set_state(const std::string& id, State to) {
 
 Result<void> InstanceStore::set_starting(const std::string& id, bool first) {
   return change(id, State::Starting, "", "", [&]() -> Result<void> {
-    auto update = TRY(database_.prepare(
-        first ? "UPDATE instances SET stop_requested = 0, restarts = 0, exit_code = NULL, reason = '', oom = 0 WHERE id = ?"
-              : "UPDATE instances SET restarts = restarts + 1 WHERE id = ?"));
+    auto update = TRY(database_.prepare(first ? "UPDATE instances SET stop_requested = 0, restarts = 0, "
+                                                "exit_code = NULL, reason = '', oom = 0 WHERE id = ?"
+                                              : "UPDATE instances SET restarts = restarts + 1 WHERE id = ?"));
     return update.bind(id).run();
   });
 }
@@ -169,8 +183,9 @@ Result<void> InstanceStore::set_starting(const std::string& id, bool first) {
 Result<void> InstanceStore::set_running(const std::string& id, pid_t pid, std::uint64_t start_time) {
   const std::string boot_id = TRY(current_boot_id());
   return change(id, State::Running, "start", "", [&]() -> Result<void> {
-    auto update = TRY(database_.prepare(
-        "UPDATE instances SET pid = ?, start_time = ?, boot_id = ?, monitor_pid = ?, started_ns = ? WHERE id = ?"));
+    auto update =
+        TRY(database_.prepare("UPDATE instances SET pid = ?, start_time = ?, boot_id = ?, monitor_pid = ?, "
+                              "started_ns = ? WHERE id = ?"));
     update.bind(std::int64_t{pid}).bind(static_cast<std::int64_t>(start_time)).bind(boot_id);
     return update.bind(std::int64_t{::getpid()}).bind(now_ns()).bind(id).run();
   });
@@ -183,8 +198,9 @@ Result<void> InstanceStore::set_monitor(const std::string& id, pid_t monitor) {
 
 Result<void> InstanceStore::set_ended(const std::string& id, State to, const Ending& ending) {
   return change(id, to, action_of(to), describe(ending), [&]() -> Result<void> {
-    auto update = TRY(database_.prepare(
-        "UPDATE instances SET pid = 0, start_time = 0, exit_code = ?, reason = ?, oom = ?, finished_ns = ? WHERE id = ?"));
+    auto update =
+        TRY(database_.prepare("UPDATE instances SET pid = 0, start_time = 0, exit_code = ?, reason = ?, oom "
+                              "= ?, finished_ns = ? WHERE id = ?"));
     const auto code = ending.exit_code ? std::optional<std::int64_t>(*ending.exit_code) : std::nullopt;
     update.bind(code).bind(ending.reason).bind(std::int64_t{ending.oom_killed});
     return update.bind(now_ns()).bind(id).run();
@@ -229,11 +245,13 @@ Result<void> InstanceStore::record(const std::string& id, std::string_view actio
 
 Result<std::vector<Event>> InstanceStore::events_after(std::int64_t sequence) {
   std::vector<Event> events;
-  auto rows = TRY(database_.prepare(
-      "SELECT sequence, time_ns, id, name, image, action, detail FROM events WHERE sequence > ? ORDER BY sequence"));
+  auto rows =
+      TRY(database_.prepare("SELECT sequence, time_ns, id, name, image, action, detail FROM events WHERE "
+                            "sequence > ? ORDER BY sequence"));
   rows.bind(sequence);
   while (TRY(rows.step())) {
-    events.push_back({rows.integer(0), rows.integer(1), rows.text(2), rows.text(3), rows.text(4), rows.text(5), rows.text(6)});
+    events.push_back({rows.integer(0), rows.integer(1), rows.text(2), rows.text(3), rows.text(4),
+                      rows.text(5), rows.text(6)});
   }
   return events;
 }

@@ -1,5 +1,5 @@
-// The instances of a node, in the state database. Every change of state is checked against the table of state.cpp and
-// leaves an event, both in one transaction, so that what is read is never half of a change.
+// The instances of a node, in the state database. Every change of state is checked against the table of
+// state.cpp and leaves an event, both in one transaction, so that what is read is never half of a change.
 #pragma once
 
 #include <string>
@@ -29,15 +29,17 @@ class InstanceStore {
 
   // A new row in state Creating. AlreadyExists where the name is taken.
   Result<void> insert(const isolate::UnitConfig& config);
-  // By name, id, or a prefix of an id that fits one instance only. NotFound, or InvalidArgument where it is ambiguous.
+  // By name, id, or a prefix of an id that fits one instance only. NotFound, or InvalidArgument where it is
+  // ambiguous.
   Result<Instance> get(std::string_view name_or_id);
   Result<bool> has(const std::string& id);  // a whole one
-  Result<std::vector<Instance>> list();  // newest first
+  Result<std::vector<Instance>> list();     // newest first
   // The ids of all instances in a state that needs an owner.
   Result<std::vector<std::string>> owned_ids();
 
   Result<void> set_state(const std::string& id, State to);
-  Result<void> set_starting(const std::string& id, bool first);  // `first`: started by a person, not by the policy
+  Result<void> set_starting(const std::string& id,
+                            bool first);  // `first`: started by a person, not by the policy
   Result<void> set_running(const std::string& id, pid_t pid, std::uint64_t start_time);
   Result<void> set_monitor(const std::string& id, pid_t monitor);
   // `to` is Exited, Failed or Restarting.

@@ -14,9 +14,11 @@
 namespace berth::node {
 namespace {
 
-// A monitor records the run before anybody may rely on it, so a unit without a record has had nobody wait for it.
+// A monitor records the run before anybody may rely on it, so a unit without a record has had nobody wait for
+// it.
 bool still_runs(const Instance& instance) {
-  if (instance.pid <= 0 || (instance.state != State::Running && instance.state != State::Paused)) return false;
+  if (instance.pid <= 0 || (instance.state != State::Running && instance.state != State::Paused))
+    return false;
   const auto boot = current_boot_id();
   if (!boot || *boot != instance.boot_id) return false;
   const auto pidfd = sys::open_pidfd(instance.pid);
@@ -32,8 +34,9 @@ Result<bool> same_boot(const Instance& instance) {
 Result<void> settle_ended(const Paths& paths, InstanceStore& store, const Instance& instance, sys::Fd lock) {
   const bool booted = !TRY(same_boot(instance));
   TRY(unit::unit_of(instance.config.unit).cleanup(instance.config));
-  const Ending ending{.exit_code = std::nullopt,
-                      .reason = booted ? "the machine was restarted" : "its monitor was killed and nobody saw it end"};
+  const Ending ending{
+      .exit_code = std::nullopt,
+      .reason = booted ? "the machine was restarted" : "its monitor was killed and nobody saw it end"};
   TRY(store.set_ended(instance.config.id, State::Exited, ending));
   if (instance.config.remove_on_exit) return remove_instance(paths, instance.config);
   constexpr int kUnknownIsFailure = 255;
@@ -47,7 +50,8 @@ Result<void> recover_one(const Paths& paths, InstanceStore& store, const std::st
   sys::Fd lock = TRY(try_lock_instance(paths, id));
   if (!lock) return {};  // its owner lives
   auto found = store.get(id);
-  if (!found && found.error().code == Code::NotFound) return sys::remove_tree(paths.run_dir(id));  // just removed
+  if (!found && found.error().code == Code::NotFound)
+    return sys::remove_tree(paths.run_dir(id));  // just removed
   const Instance instance = TRY(std::move(found));
   if (!needs_owner(instance.state)) return {};
   log::warn("instance {} was {} when its owner was killed: putting it right", instance.config.name,
@@ -79,7 +83,8 @@ void remove_strays(const Paths& paths, InstanceStore& store) {
 Result<void> recover(const Paths& paths, InstanceStore& store) {
   for (const std::string& id : TRY(store.owned_ids())) {
     const auto recovered = recover_one(paths, store, id);
-    if (!recovered) log::warn("instance {} could not be put right: {}", id.substr(0, 12), recovered.error().message);
+    if (!recovered)
+      log::warn("instance {} could not be put right: {}", id.substr(0, 12), recovered.error().message);
   }
   remove_strays(paths, store);
   return {};
