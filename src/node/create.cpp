@@ -20,7 +20,7 @@ Result<void> fill_instance(const Paths& paths, const isolate::UnitConfig& config
 Result<isolate::UnitConfig> resolve_config(const Paths& paths, const RunOptions& options) {
   const auto kind = TRY_DURING("--unit", isolate::parse_unit(options.unit));
   unit::Unit& unit = unit::unit_of(kind);
-  TRY_DURING(fmt::format("--unit {}", options.unit), unit.probe());
+  TRY_DURING(fmt::format("--unit {}", options.unit), unit.supported());
   std::optional<image::ResolvedImage> image;
   if (!options.image.empty()) {
     auto images = TRY(image::Store::open(paths.root));

@@ -7,6 +7,7 @@ namespace berth::unit {
 
 class UnavailableUnit : public Unit {
  public:
+  Result<void> supported() const final { return probe(); }
   std::vector<std::string> isolates(const UnitConfig&) const final { return {}; }
   std::vector<std::string> shares(const UnitConfig&) const final { return {}; }
   Result<void> check(const UnitConfig&) const final { return probe(); }

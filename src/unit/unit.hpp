@@ -47,7 +47,10 @@ class Unit {
  public:
   virtual ~Unit() = default;
   virtual UnitKind kind() const = 0;
-  // The error that keeps this unit from running on this machine, with what to do about it.
+  // Whether this berth has the unit at all; asks nothing of the machine, so it costs nothing.
+  virtual Result<void> supported() const { return {}; }
+  // The error that keeps this unit from running on this machine, with what to do about it. Tries, which takes
+  // a while.
   virtual Result<void> probe() const = 0;
   // One line each: what separates it from the host, and what does not.
   virtual std::vector<std::string> isolates(const UnitConfig& config) const = 0;
