@@ -44,8 +44,7 @@ class Launching {
   }
 
   Result<LaunchedProcess> see_through() {
-    TRY(write_id_mappings(process_.pid, plan_.id_mappings));
-    if (plan_.cgroup && plan_.cgroup->clone_fd() < 0) TRY(plan_.cgroup->attach(process_.pid));
+    if (auto placed = place(); !placed) return fail(before_program(std::move(placed).error()));
     if (const int error = sys::send_message(channel_.get(), {}); error != 0) {
       return fail_errno("cannot speak to the starting process", error);
     }
@@ -64,6 +63,12 @@ class Launching {
   }
 
  private:
+  Result<void> place() const {
+    TRY(write_id_mappings(process_.pid, plan_.id_mappings));
+    if (plan_.cgroup && plan_.cgroup->clone_fd() < 0) TRY(plan_.cgroup->attach(process_.pid));
+    return {};
+  }
+
   Result<void> take(sys::ReceivedMessage& received, bool& ready) {
     const auto& [kind, first, error] = received.message;
     switch (static_cast<Report>(kind)) {
@@ -76,11 +81,11 @@ class Launching {
       case Report::Joined:
         return adopt(first);
       case Report::JoinFailed:
-        return fail_errno("cannot enter the unit's namespaces", error);
+        return fail_setup("cannot enter the unit's namespaces", error);
       case Report::StdioFailed:
-        return fail_errno("cannot set up standard input and output", error);
+        return fail_setup("cannot set up standard input and output", error);
       case Report::StepFailed:
-        return fail_errno(fmt::format("cannot {}", step(first)), error);
+        return fail_setup(fmt::format("cannot {}", step(first)), error);
       case Report::ExecFailed:
         return fail_exec(error);
     }
@@ -103,12 +108,17 @@ class Launching {
     return at - first < plan_.lockdown.size() ? plan_.lockdown[at - first]->what() : unknown;
   }
 
+  static Failure fail_setup(std::string_view what, int error) {
+    return fail(before_program(fail_errno(what, error).value()));
+  }
+
   Failure fail_exec(int error) const {
     const std::string& program = plan_.args.front();
     if (error == ENOENT && program.find('/') == std::string::npos) {
       return fail(Error{Code::NotFound, ENOENT, fmt::format("cannot run {}: not found in PATH", program)});
     }
-    return fail_errno(fmt::format("cannot run {}", program), error);
+    const Code code = error == ENOENT || error == ENOTDIR ? Code::NotFound : Code::PermissionDenied;
+    return fail(Error{code, error, fmt::format("cannot run {}: {}", program, std::strerror(error))});
   }
 
   const LaunchPlan& plan_;
@@ -117,6 +127,12 @@ class Launching {
 };
 
 }  // namespace
+
+Error before_program(Error error) {
+  if (error.code == Code::NotFound || error.code == Code::PermissionDenied)
+    error.code = Code::FailedPrecondition;
+  return error;
+}
 
 Result<LaunchedProcess> launch(LaunchPlan& plan, const Stdio& stdio) {
   BERTH_ASSERT(!plan.args.empty());

@@ -17,9 +17,13 @@ struct LaunchedProcess {
 };
 
 // The caller must be single-threaded and is the new process's parent. A program that does not exist is
-// NotFound with sys_errno ENOENT; one that cannot be invoked PermissionDenied or InvalidArgument with the
-// errno of execve(2). On failure the process is gone and reaped; the plan's control group is the caller's to
+// NotFound, one that cannot be invoked PermissionDenied, both with the errno of execve(2); no other failure
+// has these codes. On failure the process is gone and reaped; the plan's control group is the caller's to
 // remove.
 Result<LaunchedProcess> launch(LaunchPlan& plan, const Stdio& stdio);
+
+// An error of what comes before the program: never NotFound or PermissionDenied, which speak of the program
+// alone.
+Error before_program(Error error);
 
 }  // namespace berth::isolate

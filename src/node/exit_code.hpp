@@ -1,8 +1,6 @@
 // Exit codes of berth where no workload gives one; Docker's.
 #pragma once
 
-#include <cerrno>
-
 #include "base/result.hpp"
 
 namespace berth::node {
@@ -14,7 +12,7 @@ inline constexpr int kExitNotFound = 127;    // there is no such program
 // For an error of Unit::launch() or Unit::exec().
 inline int exit_code_for(const Error& error) {
   if (error.code == Code::NotFound) return kExitNotFound;
-  return error.code == Code::PermissionDenied && error.sys_errno == EACCES ? kExitNotInvoked : kExitFailed;
+  return error.code == Code::PermissionDenied ? kExitNotInvoked : kExitFailed;
 }
 
 }  // namespace berth::node

@@ -78,7 +78,9 @@ Result<Launched> NativeUnit::launch(const UnitConfig& config, const isolate::Ins
     isolate::LaunchPlan plan;
     plan.args = config.args;
     plan.env = config.env;
-    TRY(isolate::prepare_all(isolators(), {config, paths, stdio}, plan));
+    if (auto prepared = isolate::prepare_all(isolators(), {config, paths, stdio}, plan); !prepared) {
+      return fail(isolate::before_program(std::move(prepared).error()));
+    }
     return isolate::launch(plan, stdio);
   };
   auto process = start();
@@ -95,7 +97,9 @@ Result<Launched> NativeUnit::exec(const UnitConfig& config, const Running& runni
   isolate::LaunchPlan plan;
   plan.args = effective.args;
   plan.env = effective.env;
-  TRY(isolate::prepare_exec_all(isolators(), {effective, running.pid}, plan));
+  if (auto prepared = isolate::prepare_exec_all(isolators(), {effective, running.pid}, plan); !prepared) {
+    return fail(isolate::before_program(std::move(prepared).error()));
+  }
   // The number may have been recycled while namespaces were being opened by it.
   TRY(check_same_process(config, running));
   return handed_over(TRY(isolate::launch(plan, stdio)));

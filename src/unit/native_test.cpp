@@ -197,7 +197,7 @@ TEST_P(ContainerTest, FiltersSystemCalls) {
 
 TEST_P(ContainerTest, InitReapsAndPassesSignalsOn) {
   config_.init = true;
-  EXPECT_EQ(output_of("echo $(( $$ > 1 ))"), "1\n");
+  EXPECT_EQ(output_of("echo $(( $$ > 1 )); cat /proc/1/cmdline | grep -c /"), "1\n0\n");
   EXPECT_EQ(run({"sh", "-c", "kill -TERM 1; sleep 10"})->exit_code, 143);
   EXPECT_EQ(run({"nonesuch"}).error().code, Code::NotFound);
 }

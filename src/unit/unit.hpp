@@ -59,7 +59,7 @@ class Unit {
   virtual Result<void> check(const UnitConfig& config) const = 0;
 
   // Starts the unit's first process; returns when the workload's program has been exec'ed, or with what kept
-  // it from that (NotFound: no such program, exit 127; PermissionDenied with sys_errno EACCES: cannot be
+  // it from that (NotFound: no such program, exit 127; PermissionDenied: cannot be
   // invoked, exit 126). On failure nothing is left behind. Single-threaded callers only.
   virtual Result<Launched> launch(const UnitConfig& config, const InstancePaths& paths,
                                   const Stdio& stdio) = 0;

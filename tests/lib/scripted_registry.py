@@ -3,7 +3,7 @@ import http.server
 import json
 import threading
 
-from images import digest
+from images import Layer, digest
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -32,8 +32,9 @@ class ScriptedRegistry:
         """The headers of each request for `path`."""
         return [headers for _, asked, headers in self.requests if asked == path]
 
-    def serve_image(self, repository: str, layer: bytes, tag: str = "latest", platform: str = "amd64") -> dict[str, bytes]:
-        """An honest image of one plain layer; gives its blobs by digest, so that tests can spoil what they want."""
+    def serve_image(self, repository: str, content: bytes, tag: str = "latest", platform: str = "amd64") -> dict[str, bytes]:
+        """An honest image of one plain layer with one file; gives its blobs, so that tests can spoil what they want."""
+        layer = Layer().file("content", content).bytes()
         config = json.dumps({"architecture": platform, "os": "linux", "config": {"Cmd": ["sh"]},
                              "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}}).encode()
         manifest = json.dumps({
