@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <sqlite3.h>
 
+#include <map>
+
 namespace berth::db {
 namespace {
 
@@ -89,27 +91,39 @@ std::string Statement::text(int column) const {
   return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)};
 }
 
-Result<Database> Database::open(const std::string& path, const Schema& schema) {
-  sqlite3* connection = nullptr;
+Result<Database> Database::connect(const std::string& path) {
+  sqlite3* raw = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  const int result = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
-  Database database(connection);
+  const int result = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+  Database database(std::shared_ptr<sqlite3>(raw, Closer()));
   if (result != SQLITE_OK) {
-    const int error = connection != nullptr ? sqlite3_system_errno(connection) : ENOMEM;
+    const int error = raw != nullptr ? sqlite3_system_errno(raw) : ENOMEM;
     const std::string attempt = fmt::format("cannot open the state database {}", path);
-    return error != 0 ? fail_errno(attempt, error) : fail_sqlite(connection, attempt);
+    return error != 0 ? fail_errno(attempt, error) : fail_sqlite(raw, attempt);
   }
-  sqlite3_busy_timeout(connection, kBusyTimeoutMs);
-  sqlite3_extended_result_codes(connection, 1);
+  sqlite3_busy_timeout(raw, kBusyTimeoutMs);
+  sqlite3_extended_result_codes(raw, 1);
   // Closing the last connection would copy the log back and sync it: tens of milliseconds at the end of every
   // command.
-  sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  // Whoever comes when nobody else has the database open reads the whole log anew, so it is kept short (256
-  // KiB). WAL with NORMAL: a crash of any process loses nothing; a power cut may lose the last commits but
+  sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  // Whoever comes when nobody else has the database open reads the whole log anew, so it is kept short (1
+  // MiB). WAL with NORMAL: a crash of any process loses nothing; a power cut may lose the last commits but
   // never corrupts.
   TRY(
-      database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; "
-                       "PRAGMA wal_autocheckpoint=64;"));
+      database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA "
+                       "wal_autocheckpoint=256;"));
+  return database;
+}
+
+Result<Database> Database::open(const std::string& path, const Schema& schema) {
+  // A connection costs far more than a statement; it ends with the last handle on it.
+  thread_local std::map<std::string, std::weak_ptr<sqlite3>> connections;
+  std::weak_ptr<sqlite3>& known = connections[path];
+  std::shared_ptr<sqlite3> connection = known.lock();
+  if (!connection) {
+    known = connection = TRY(connect(path)).connection_;
+  }
+  Database database(std::move(connection));
   TRY_DURING(path, database.migrate(schema));
   return database;
 }

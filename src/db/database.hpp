@@ -44,7 +44,9 @@ class Statement {
   int next_parameter_ = 1;
 };
 
-// A connection; used by one thread at a time. Other processes' writers are waited for (10 s at most).
+// A handle on a connection, which all handles of one thread on one file share: so a transaction must end
+// before another handle begins one. Used by the thread that opened it. Other processes' writers are waited
+// for (10 s at most).
 class Database {
  public:
   // Opens or makes `path` and brings it to the newest schema: migration i (from 0) takes version i to i + 1,
@@ -68,9 +70,10 @@ class Database {
   struct Closer {
     void operator()(sqlite3* connection) const;
   };
-  explicit Database(sqlite3* connection) : connection_(connection) {}
+  explicit Database(std::shared_ptr<sqlite3> connection) : connection_(std::move(connection)) {}
+  static Result<Database> connect(const std::string& path);
   Result<void> migrate(const Schema& schema);
-  std::unique_ptr<sqlite3, Closer> connection_;
+  std::shared_ptr<sqlite3> connection_;
 };
 
 }  // namespace berth::db

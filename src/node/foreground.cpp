@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <chrono>
+#include <thread>
+
 #include "node/protocol.hpp"
 #include "node/recovery.hpp"
 #include "sys/message_socket.hpp"
@@ -20,6 +23,18 @@ Result<sys::Fd> join(const Paths& paths, const std::string& id, const AttachOpti
   return socket;
 }
 
+// Another berth may be putting the instance right at this moment: its new monitor needs a while before it
+// listens.
+Result<sys::Fd> join_successor(const Paths& paths, const std::string& id, const AttachOptions& options) {
+  constexpr int kTries = 100;
+  constexpr std::chrono::milliseconds kPause{20};
+  for (int i = 1;; ++i) {
+    auto joined = join(paths, id, options);
+    if (joined || i == kTries) return joined;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 }  // namespace
 
 Result<AttachResult> stay_attached(Node& node, const std::string& id, sys::Fd socket,
@@ -30,7 +45,7 @@ Result<AttachResult> stay_attached(Node& node, const std::string& id, sys::Fd so
     TRY(recover(node.paths, node.store));
     const Instance instance = TRY_DURING("its monitor was killed", node.store.get(id));
     if (!is_active(instance.state)) return AttachResult{AttachEnd::Ended, instance.ending.exit_code};
-    socket = TRY(join(node.paths, id, options));
+    socket = TRY(join_successor(node.paths, id, options));
   }
   return fail(Code::Unavailable, "its monitor is killed again and again: berth logs shows what it wrote");
 }

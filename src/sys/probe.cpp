@@ -122,7 +122,7 @@ Result<void> probe_foreign_exit_status() {
   const auto pidfd = open_pidfd(child);
   TRY(reap(child, true));
   if (!pidfd) return fail(pidfd.error());
-  const auto status = foreign_exit_status(pidfd->get());
+  const auto status = foreign_exit_status(child, pidfd->get());
   if (!status || exit_code_of(*status) != kStatus) {
     return fail(Code::Unimplemented, "the kernel keeps no exit status for a pidfd (Linux 6.15 does)");
   }

@@ -96,20 +96,37 @@ constexpr std::uint64_t kPidfdInfoExit = 1U << 3;
 static_assert(sizeof(PidfdInfo) == 64);
 }  // namespace
 
-std::optional<int> foreign_exit_status(int pidfd) {
+// The fields of /proc/PID/stat from the third on: the command name before them, in parentheses, may hold
+// anything.
+static Result<std::vector<std::string>> stat_fields(pid_t pid) {
+  const std::string stat = TRY(read_file(fmt::format("/proc/{}/stat", pid)));
+  const auto behind = stat.rfind(')');
+  if (behind == std::string::npos || behind + 2 > stat.size()) {
+    return fail(Code::Internal, fmt::format("/proc/{}/stat: no command name", pid));
+  }
+  return split(trim(std::string_view(stat).substr(behind + 2)), ' ');
+}
+
+// proc(5): field 3 is the state, field 52 the exit status as wait(2) gives it.
+static std::optional<int> zombie_status(pid_t pid) {
+  const auto fields = stat_fields(pid);
+  if (!fields || fields->size() < 50 || fields->front() != "Z") return std::nullopt;
+  const auto status = parse_u64((*fields)[49]);
+  return status ? std::optional(static_cast<int>(*status)) : std::nullopt;
+}
+
+std::optional<int> foreign_exit_status(pid_t pid, int pidfd) {
+  // The number may by now be another process's; only while ours is a zombie it cannot be.
+  const auto zombie = zombie_status(pid);
   PidfdInfo info{};
   info.mask = kPidfdInfoExit;
-  if (::ioctl(pidfd, kPidfdGetInfo, &info) != 0 || (info.mask & kPidfdInfoExit) == 0) return std::nullopt;
-  return info.exit_code;
+  const bool told = ::ioctl(pidfd, kPidfdGetInfo, &info) == 0;
+  if (told && (info.mask & kPidfdInfoExit) != 0) return info.exit_code;
+  return zombie;
 }
 
 Result<std::uint64_t> process_start_time(pid_t pid) {
-  const std::string stat = TRY(read_file(fmt::format("/proc/{}/stat", pid)));
-  // The command name, in parentheses, may hold anything; fields count from behind it.
-  const auto behind = stat.rfind(')');
-  if (behind == std::string::npos)
-    return fail(Code::Internal, fmt::format("/proc/{}/stat: no command name", pid));
-  const auto fields = split(std::string_view(stat).substr(behind + 2), ' ');
+  const auto fields = TRY(stat_fields(pid));
   const auto start = fields.size() > 19 ? parse_u64(fields[19]) : std::nullopt;
   if (!start) return fail(Code::Internal, fmt::format("/proc/{}/stat: no start time", pid));
   return *start;

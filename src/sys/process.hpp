@@ -35,9 +35,9 @@ Result<bool> wait_for_end(int pidfd, int timeout_ms);
 Result<std::optional<int>> reap(pid_t pid, bool block);
 // What a shell would give for a wait status: the exit code, or 128 + the signal's number.
 int exit_code_of(int wait_status);
-// The exit status of a process that is not our child, by PIDFD_GET_INFO (Linux 6.15). Nothing where the
-// kernel cannot tell or the process has not been reaped yet.
-std::optional<int> foreign_exit_status(int pidfd);
+// The wait status of a process that is not our child: from /proc while it is a zombie, by PIDFD_GET_INFO
+// (Linux 6.15) once its parent has reaped it. Nothing where it still runs or the kernel cannot tell.
+std::optional<int> foreign_exit_status(pid_t pid, int pidfd);
 
 // Field 22 of /proc/PID/stat: together with the number it names one process for good.
 Result<std::uint64_t> process_start_time(pid_t pid);

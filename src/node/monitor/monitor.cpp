@@ -29,12 +29,11 @@ struct Run {
   Session::Clock::time_point began = Session::Clock::now();
 };
 
-// A process whose parent we are not: the kernel tells its status once that parent, the host's init, has
-// reaped it.
-std::optional<int> await_foreign_status(int pidfd) {
+// A process whose parent we are not may need a moment between its end and its status.
+std::optional<int> await_foreign_status(pid_t pid, int pidfd) {
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {
-    if (const auto status = sys::foreign_exit_status(pidfd)) return sys::exit_code_of(*status);
+    if (const auto status = sys::foreign_exit_status(pid, pidfd)) return sys::exit_code_of(*status);
     std::this_thread::sleep_for(milliseconds(5));
   }
   return std::nullopt;
@@ -75,12 +74,13 @@ Result<void> Monitor::prepare() {
 }
 
 Result<Run> Monitor::launch(bool first) {
-  TRY(TRY(InstanceStore::open(task_.paths)).set_starting(task_.id, first));
+  auto store = TRY(InstanceStore::open(task_.paths));
+  TRY(store.set_starting(task_.id, first));
   streams_ = TRY(Streams::create(config_, task_.paths.run_dir(task_.id)));
   auto launched = TRY(unit_->launch(config_, task_.paths.instance(task_.id), streams_.stdio()));
   streams_.launched(std::move(launched.terminal));
   const auto start_time = TRY(sys::process_start_time(launched.pid));
-  TRY(TRY(InstanceStore::open(task_.paths)).set_running(task_.id, launched.pid, start_time));
+  TRY(store.set_running(task_.id, launched.pid, start_time));
   return Run{.pid = launched.pid, .pidfd = std::move(launched.pidfd)};
 }
 
@@ -136,7 +136,7 @@ Ending Monitor::finish(Run& run) {
     const auto status = sys::reap(run.pid, true);
     if (status && *status) ending.exit_code = sys::exit_code_of(**status);
   } else {
-    ending.exit_code = await_foreign_status(run.pidfd.get());
+    ending.exit_code = await_foreign_status(run.pid, run.pidfd.get());
   }
   if (!ending.exit_code) ending.reason = "its monitor was killed and nobody saw it end";
   return ending;
