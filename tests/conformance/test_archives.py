@@ -168,7 +168,7 @@ def layer_name(files: dict[str, bytes]) -> str:
 
 
 def refused(berth, archive: pathlib.Path, *words: str) -> None:
-    """It is refused by a message that has all `words`, and the store is as if nothing had been tried."""
+    """It is refused by a message that has all `words`, and the store holds no image and is sound."""
     message = berth("image", "load", "-i", archive, code=125).stderr
     assert [word for word in words if word not in message] == [], message
     assert berth("image", "ls", "-q").stdout == ""
