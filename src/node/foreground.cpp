@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "node/protocol.hpp"
@@ -23,14 +24,21 @@ Result<sys::Fd> join(const Paths& paths, const std::string& id, const AttachOpti
   return socket;
 }
 
-// Another berth may be putting the instance right at this moment: its new monitor needs a while before it
-// listens.
-Result<sys::Fd> join_successor(const Paths& paths, const std::string& id, const AttachOptions& options) {
+// Who to go on with after a monitor's death: its successor's socket, or nothing where the instance has ended.
+Result<std::optional<sys::Fd>> join_successor(Node& node, const std::string& id, const AttachOptions& options,
+                                              Ending& ending) {
   constexpr int kTries = 100;
   constexpr std::chrono::milliseconds kPause{20};
   for (int i = 1;; ++i) {
-    auto joined = join(paths, id, options);
-    if (joined || i == kTries) return joined;
+    // The dead one's lock may be let go a moment after its socket, and another berth may be the one that puts
+    // the instance right: then its new monitor needs a while before it listens.
+    TRY(recover(node.paths, node.store));
+    const Instance instance = TRY_DURING("its monitor was killed", node.store.get(id));
+    ending = instance.ending;
+    if (!is_active(instance.state)) return std::optional<sys::Fd>();
+    auto joined = join(node.paths, id, options);
+    if (joined) return std::optional(*std::move(joined));
+    if (i == kTries) return fail(std::move(joined).error());
     std::this_thread::sleep_for(kPause);
   }
 }
@@ -42,10 +50,10 @@ Result<AttachResult> stay_attached(Node& node, const std::string& id, sys::Fd so
   for (int i = 0; i < kMonitorsTried; ++i) {
     const AttachResult result = TRY(attach(socket, options));
     if (result.end != AttachEnd::Lost) return result;
-    TRY(recover(node.paths, node.store));
-    const Instance instance = TRY_DURING("its monitor was killed", node.store.get(id));
-    if (!is_active(instance.state)) return AttachResult{AttachEnd::Ended, instance.ending.exit_code};
-    socket = TRY(join_successor(node.paths, id, options));
+    Ending ending;
+    auto next = TRY(join_successor(node, id, options, ending));
+    if (!next) return AttachResult{AttachEnd::Ended, ending.exit_code};
+    socket = *std::move(next);
   }
   return fail(Code::Unavailable, "its monitor is killed again and again: berth logs shows what it wrote");
 }
