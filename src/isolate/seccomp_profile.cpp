@@ -34,7 +34,7 @@ const T* lookup(const std::array<std::pair<std::string_view, T>, N>& table, std:
 }
 
 // OCI runtime specification, config-linux.md, "Seccomp".
-constexpr std::array<std::pair<std::string_view, SeccompAction>, 8> kActions = {{
+constexpr std::array<std::pair<std::string_view, SeccompAction>, 9> kActions = {{
     {"SCMP_ACT_KILL", SeccompAction::KillThread},
     {"SCMP_ACT_KILL_THREAD", SeccompAction::KillThread},
     {"SCMP_ACT_KILL_PROCESS", SeccompAction::KillProcess},
@@ -43,6 +43,7 @@ constexpr std::array<std::pair<std::string_view, SeccompAction>, 8> kActions = {
     {"SCMP_ACT_TRACE", SeccompAction::Trace},
     {"SCMP_ACT_LOG", SeccompAction::Log},
     {"SCMP_ACT_ALLOW", SeccompAction::Allow},
+    {"SCMP_ACT_NOTIFY", SeccompAction::Notify},
 }};
 
 constexpr std::array<std::pair<std::string_view, SeccompCompare>, 7> kCompares = {{
@@ -59,7 +60,7 @@ constexpr std::array<std::pair<std::string_view, unsigned>, 4> kFlags = {{
     {"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
     {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
     {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-    {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 0},  // speaks of notify alone, which no accepted profile has
+    {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
 }};
 
 // Docker's names, which are Go's.
@@ -83,15 +84,14 @@ Result<T> read_word(const JsonView& view, const std::array<std::pair<std::string
 Result<SeccompVerdict> read_verdict(const JsonView& owner, std::string_view action_key,
                                     std::string_view errno_key) {
   const JsonView action = TRY(owner.at(action_key));
-  if (action.raw() == "SCMP_ACT_NOTIFY") {
-    return action.bad(
-        "SCMP_ACT_NOTIFY needs a program that answers, which berth does not offer: choose SCMP_ACT_ERRNO");
-  }
   SeccompVerdict verdict{TRY(read_word(action, kActions)), 0};
   const bool takes_number = verdict.action == SeccompAction::Errno || verdict.action == SeccompAction::Trace;
   if (takes_number) verdict.data = EPERM;  // the specification's default
   const auto number = TRY(owner.find(errno_key));
-  if (!number || !takes_number) return verdict;
+  if (!number) return verdict;
+  if (!takes_number) {
+    return number->bad(fmt::format("{} takes no errno: leave it out", TRY(action.as_string())));
+  }
   const std::uint64_t value = TRY(number->as_uint());
   if (value > kMaxErrno) return number->bad(fmt::format("give an errno of 0 to {}", kMaxErrno));
   verdict.data = static_cast<std::uint16_t>(value);
@@ -186,7 +186,35 @@ Result<std::vector<std::string>> read_architectures(const JsonView& view, const 
   return names;
 }
 
+Result<void> read_listener(const JsonView& view, SeccompProfile& profile) {
+  profile.listener_path = TRY(view.string_or("listenerPath", ""));
+  profile.listener_metadata = TRY(view.string_or("listenerMetadata", ""));
+  if (!profile.listener_metadata.empty() && profile.listener_path.empty()) {
+    return TRY(view.at("listenerMetadata")).bad("must not be given without listenerPath");
+  }
+  if (!profile.notifies() || !profile.listener_path.empty()) return {};
+  return view.bad("SCMP_ACT_NOTIFY needs listenerPath, the socket of the program that answers");
+}
+
+template <typename T, std::size_t N>
+std::vector<std::string_view> words(const std::array<std::pair<std::string_view, T>, N>& table) {
+  std::vector<std::string_view> names;
+  for (const auto& [name, value] : table) names.push_back(name);
+  return names;
+}
+
 }  // namespace
+
+SeccompWords seccomp_words() {
+  SeccompWords all{words(kActions), words(kCompares), words(kFlags), {}};
+  for (const auto& [name, flag] : kFlags) {
+    // The kernel takes this one beside a listener only.
+    const unsigned listener =
+        flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    if (sys::kernel_takes_seccomp_flags(flag | listener)) all.supported_flags.push_back(name);
+  }
+  return all;
+}
 
 SeccompContext SeccompContext::of_host(sys::CapabilityMask capabilities) {
   SeccompContext context;
@@ -216,13 +244,19 @@ Result<SeccompProfile> parse_seccomp_profile(const JsonView& view, const Seccomp
     SeccompRule rule = TRY(read_rule(item));  // read in any case: a mistake should show on every machine
     if (TRY(rule_counts(item, context))) profile.rules.push_back(std::move(rule));
   }
+  TRY(read_listener(view, profile));
   return profile;
 }
 
 Result<SeccompProfile> seccomp_profile_for(std::string_view setting, sys::CapabilityMask capabilities) {
   if (setting == "default") return default_seccomp_profile(capabilities);
   const Json json = TRY(parse_json(setting, "seccomp profile"));
-  return parse_seccomp_profile(JsonView(json, "seccomp"), SeccompContext::of_host(capabilities));
+  const JsonView view(json, "seccomp");
+  SeccompProfile profile = TRY(parse_seccomp_profile(view, SeccompContext::of_host(capabilities)));
+  if (!profile.notifies()) return profile;
+  return view.bad(
+      "SCMP_ACT_NOTIFY needs a program that answers, which this command does not offer: choose "
+      "SCMP_ACT_ERRNO");
 }
 
 }  // namespace berth::isolate

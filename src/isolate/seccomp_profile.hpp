@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "base/json.hpp"
 #include "base/result.hpp"
@@ -26,11 +27,21 @@ struct SeccompContext {
 sys::SeccompProfile default_seccomp_profile(sys::CapabilityMask capabilities);
 
 // Reads linux.seccomp of an OCI configuration, and the profile files of Docker and Podman with their
-// conditions (archMap, includes and excludes by caps, arches and minKernel). Errors name the field;
-// SCMP_ACT_NOTIFY is refused.
+// conditions (archMap, includes and excludes by caps, arches and minKernel). Errors name the field.
+// SCMP_ACT_NOTIFY asks for listenerPath.
 Result<sys::SeccompProfile> parse_seccomp_profile(const JsonView& view, const SeccompContext& context);
 
-// UnitConfig::seccomp: "default", or a profile's JSON text. "unconfined" is the caller's.
+// The words that are understood, as the specification lists them (features.md, "seccomp").
+struct SeccompWords {
+  std::vector<std::string_view> actions;
+  std::vector<std::string_view> operators;
+  std::vector<std::string_view> flags;
+  std::vector<std::string_view> supported_flags;  // by this kernel
+};
+SeccompWords seccomp_words();
+
+// UnitConfig::seccomp: "default", or a profile's JSON text; nobody would answer SCMP_ACT_NOTIFY there, which
+// is refused. "unconfined" is the caller's.
 Result<sys::SeccompProfile> seccomp_profile_for(std::string_view setting, sys::CapabilityMask capabilities);
 
 }  // namespace berth::isolate

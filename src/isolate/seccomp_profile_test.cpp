@@ -1,6 +1,7 @@
 #include "isolate/seccomp_profile.hpp"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <linux/keyctl.h>
 #include <linux/perf_event.h>
@@ -199,8 +200,14 @@ TEST(SeccompProfile, ErrorsNameTheField) {
   EXPECT_TRUE(message("{}").starts_with("seccomp.defaultAction: missing"));
   EXPECT_TRUE(
       message(R"({"defaultAction": "ALLOW"})").starts_with("seccomp.defaultAction: \"ALLOW\" is not known"));
-  EXPECT_TRUE(message(R"({"defaultAction": "SCMP_ACT_NOTIFY"})")
-                  .starts_with("seccomp.defaultAction: SCMP_ACT_NOTIFY"));
+  EXPECT_TRUE(
+      message(R"({"defaultAction": "SCMP_ACT_NOTIFY"})").starts_with("seccomp: SCMP_ACT_NOTIFY needs"));
+  EXPECT_TRUE(message(R"({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"})")
+                  .starts_with("seccomp.listenerMetadata: must not"));
+  EXPECT_TRUE(message(R"({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1})")
+                  .starts_with("seccomp.defaultErrnoRet: SCMP_ACT_ALLOW takes no errno"));
+  EXPECT_TRUE(message(begin + R"({"names": ["x"], "action": "SCMP_ACT_KILL", "errnoRet": 1}]})")
+                  .starts_with("seccomp.syscalls[0].errnoRet: SCMP_ACT_KILL takes no errno"));
   EXPECT_TRUE(message(begin + R"({"names": [], "action": "SCMP_ACT_LOG"}]})")
                   .starts_with("seccomp.syscalls[0]: names"));
   EXPECT_TRUE(message(begin + R"({"names": ["x"]}]})").starts_with("seccomp.syscalls[0].action: missing"));
@@ -213,6 +220,79 @@ TEST(SeccompProfile, ErrorsNameTheField) {
                   .starts_with("seccomp.architectures[0]"));
   EXPECT_TRUE(
       message(R"({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"]})").starts_with("seccomp.flags[0]"));
+}
+
+// The operators, each with what it must catch of dup2's second argument and what it must let through.
+TEST(SeccompProfile, EachOperatorCompares) {
+  struct Case {
+    const char* condition;
+    std::vector<int> caught;
+    std::vector<int> passed;
+  };
+  const std::vector<Case> cases = {
+      {R"("value": 100, "op": "SCMP_CMP_NE")", {99, 101}, {100}},
+      {R"("value": 100, "op": "SCMP_CMP_LT")", {98, 99}, {100, 101}},
+      {R"("value": 100, "op": "SCMP_CMP_LE")", {99, 100}, {101}},
+      {R"("value": 100, "op": "SCMP_CMP_EQ")", {100}, {99, 101}},
+      {R"("value": 100, "op": "SCMP_CMP_GE")", {100, 101}, {99}},
+      {R"("value": 100, "op": "SCMP_CMP_GT")", {101, 102}, {100}},
+      {R"("value": 12, "valueTwo": 8, "op": "SCMP_CMP_MASKED_EQ")", {88, 89, 91}, {100, 92, 96}},
+  };
+  for (const Case& row : cases) {
+    const auto profile = parse(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["dup2"],
+      "action": "SCMP_ACT_ERRNO", "errnoRet": 7, "args": [{"index": 1, )" +
+                               std::string(row.condition) + "}]}]}");
+    ASSERT_TRUE(profile) << profile.error().message;
+    const auto program = sys::compile_seccomp(*profile);
+    ASSERT_TRUE(program) << program.error().message;
+    for (const int fd : row.caught)
+      EXPECT_EQ(under(*program, [&] { return ::dup2(2, fd); }), 7) << row.condition << fd;
+    for (const int fd : row.passed)
+      EXPECT_EQ(under(*program, [&] { return ::dup2(2, fd); }), 0) << row.condition << fd;
+  }
+}
+
+TEST(SeccompProfile, EachActionActs) {
+  const auto with = [](const char* action, const char* flags) {
+    const auto profile = parse(fmt::format(R"({{"defaultAction": "SCMP_ACT_ALLOW", "flags": [{}],
+      "syscalls": [{{"names": ["getppid"], "action": "{}"}}]}})",
+                                           flags, action));
+    EXPECT_TRUE(profile) << profile.error().message;
+    const auto program = sys::compile_seccomp(*profile);
+    EXPECT_TRUE(program) << program.error().message;
+    return under(*program, [] { return ::syscall(SYS_getppid); });
+  };
+  EXPECT_EQ(with("SCMP_ACT_KILL", ""), kKilled + SIGSYS);
+  EXPECT_EQ(with("SCMP_ACT_KILL_THREAD", ""), kKilled + SIGSYS);
+  EXPECT_EQ(with("SCMP_ACT_KILL_PROCESS", ""), kKilled + SIGSYS);
+  EXPECT_EQ(with("SCMP_ACT_TRAP", ""), kKilled + SIGSYS);
+  EXPECT_EQ(with("SCMP_ACT_ERRNO", ""), EPERM);
+  EXPECT_EQ(with("SCMP_ACT_TRACE", ""), ENOSYS);  // nobody traces
+  EXPECT_EQ(with("SCMP_ACT_LOG", R"("SECCOMP_FILTER_FLAG_LOG")"), 0);
+  EXPECT_EQ(with("SCMP_ACT_ERRNO", R"("SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_SPEC_ALLOW")"),
+            EPERM);
+  EXPECT_EQ(with("SCMP_ACT_ERRNO", R"("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")"), EPERM);
+}
+
+TEST(SeccompProfile, ArchitecturesOfOtherMachinesAreTaken) {
+  std::string all;
+  for (const auto name : sys::seccomp_architectures())
+    all += fmt::format("{}\"{}\"", all.empty() ? "" : ",", name);
+  const auto profile =
+      parse(R"({"defaultAction": "SCMP_ACT_ERRNO", "architectures": [)" + all +
+            R"(], "syscalls": [{"names": ["getppid", "exit_group"], "action": "SCMP_ACT_ALLOW"}]})");
+  ASSERT_TRUE(profile) << profile.error().message;
+  const auto program = sys::compile_seccomp(*profile);
+  ASSERT_TRUE(program) << program.error().message;
+  EXPECT_EQ(under(*program, [] { return ::syscall(SYS_getppid); }), 0);
+  EXPECT_EQ(under(*program, [] { return ::syscall(SYS_getuid); }), EPERM);
+}
+
+TEST(SeccompProfile, WordsOfTheSpecification) {
+  const SeccompWords words = seccomp_words();
+  EXPECT_EQ(words.actions.size(), 9U);
+  EXPECT_EQ(words.operators.size(), 7U);
+  EXPECT_EQ(words.flags, words.supported_flags);  // Linux 5.19
 }
 
 TEST(SeccompProfile, PodmansOwnFile) {

@@ -111,7 +111,8 @@ Result<SeccompProgram> cached_seccomp(const SeccompProfile& profile, const std::
   const std::string key = key_of(profile);
   const std::string path = cache_directory + "/" + name_of(key);
   if (const auto file = read_file(path, kMaxFile)) {
-    if (auto program = from_file(*file, key)) return SeccompProgram{*std::move(program), profile.flags};
+    if (auto program = from_file(*file, key))
+      return SeccompProgram{*std::move(program), seccomp_install_flags(profile)};
   }
   SeccompProgram program = TRY(compile_seccomp(profile));
   if (make_dir(cache_directory, 0700)) {

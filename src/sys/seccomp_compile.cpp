@@ -36,26 +36,33 @@ struct Architecture {
   std::string_view name;
   std::uint32_t token;
 };
-// Names of the OCI runtime specification 1.2, linux.seccomp.architectures, that libseccomp 2.5 knows.
-constexpr std::array<Architecture, 18> kArchitectures = {{
+constexpr std::uint32_t kNoToken =
+    0;  // libseccomp 2.5 has no tables for it, and neither is it this machine's
+// The names of the OCI runtime specification 1.2.1, linux.seccomp.architectures.
+constexpr std::array<Architecture, 23> kArchitectures = {{
     {"SCMP_ARCH_X86", SCMP_ARCH_X86},
     {"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
     {"SCMP_ARCH_X32", SCMP_ARCH_X32},
     {"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
     {"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},
+    {"SCMP_ARCH_LOONGARCH64", kNoToken},
+    {"SCMP_ARCH_M68K", kNoToken},
     {"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS},
     {"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64},
     {"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32},
     {"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL},
     {"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64},
     {"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32},
+    {"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
+    {"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64},
     {"SCMP_ARCH_PPC", SCMP_ARCH_PPC},
     {"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64},
     {"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE},
+    {"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64},
     {"SCMP_ARCH_S390", SCMP_ARCH_S390},
     {"SCMP_ARCH_S390X", SCMP_ARCH_S390X},
-    {"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
-    {"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64},
+    {"SCMP_ARCH_SH", kNoToken},
+    {"SCMP_ARCH_SHEB", kNoToken},
 }};
 
 const Architecture* find_architecture(std::string_view name) {
@@ -80,6 +87,8 @@ std::uint32_t action_of(const SeccompVerdict& verdict) {
       return SCMP_ACT_LOG;
     case SeccompAction::Allow:
       return SCMP_ACT_ALLOW;
+    case SeccompAction::Notify:
+      return SCMP_ACT_NOTIFY;
   }
   return SCMP_ACT_KILL_PROCESS;
 }
@@ -156,20 +165,25 @@ Result<void> check_size(const std::vector<SeccompRule>& rules) {
           names, conditions, kMaxNames, kMaxConditions));
 }
 
-Result<void> add_architectures(void* filter, const std::vector<std::string>& names) {
+// Gives the tokens that the filter now covers, this machine's own among them.
+Result<std::set<std::uint32_t>> add_architectures(void* filter, const std::vector<std::string>& names) {
+  std::set<std::uint32_t> covered{::seccomp_arch_native()};
   for (const std::string& name : names) {
     const Architecture* row = find_architecture(name);
     if (row == nullptr) {
       return fail(Code::InvalidArgument, fmt::format("seccomp: no architecture is called \"{}\"", name));
     }
+    if (row->token == kNoToken) continue;
     const int error = -::seccomp_arch_add(filter, row->token);
+    if (error == EDOM) continue;  // the other byte order
     if (error != 0 && error != EEXIST) {
       return fail(Code::InvalidArgument,
                   fmt::format("cannot put the architecture {} into the seccomp filter: {}", name,
                               std::strerror(error)));
     }
+    covered.insert(row->token);
   }
-  return {};
+  return covered;
 }
 
 Result<std::vector<std::uint64_t>> export_program(void* filter) {
@@ -215,14 +229,9 @@ std::uint64_t encode(const sock_filter& instruction) {
 }
 
 // Goes before the program: for each architecture, numbers above the newest known one return ENOSYS.
-std::vector<std::uint64_t> newer_calls_stub(const std::vector<std::string>& names) {
+std::vector<std::uint64_t> newer_calls_stub(std::set<std::uint32_t> tokens) {
   constexpr std::uint8_t kPerArchitecture = 4;
-  std::set<std::uint32_t> tokens;
-  for (const std::string& name : names) {
-    const std::uint32_t token = find_architecture(name)->token;
-    if (token != SCMP_ARCH_X32)
-      tokens.insert(token);  // the kernel reports x32 calls as x86-64's with a bit set
-  }
+  tokens.erase(SCMP_ARCH_X32);  // the kernel reports its calls as x86-64's with a bit set
   std::vector<std::uint64_t> stub;
   const auto add = [&stub](sock_filter instruction) { stub.push_back(encode(instruction)); };
   add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)));
@@ -253,6 +262,12 @@ std::string_view native_seccomp_architecture() {
 
 bool is_seccomp_architecture(std::string_view name) { return find_architecture(name) != nullptr; }
 
+std::vector<std::string_view> seccomp_architectures() {
+  std::vector<std::string_view> names;
+  for (const Architecture& row : kArchitectures) names.push_back(row.name);
+  return names;
+}
+
 Result<SeccompProgram> compile_seccomp(const SeccompProfile& profile) {
   TRY(check_size(profile.rules));
   const std::uint32_t fallback = action_of(profile.fallback);
@@ -261,14 +276,12 @@ Result<SeccompProgram> compile_seccomp(const SeccompProfile& profile) {
     return fail(Code::Internal, "cannot begin a seccomp filter: libseccomp refuses its default action");
   static_cast<void>(
       ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, kBinaryTree));  // slower without
-  TRY(add_architectures(filter.get(), profile.architectures));
+  const std::set<std::uint32_t> covered = TRY(add_architectures(filter.get(), profile.architectures));
   for (const SeccompRule& rule : profile.rules) TRY(add_rule(filter.get(), rule, fallback));
 
-  SeccompProgram program{TRY(export_program(filter.get())), profile.flags};
+  SeccompProgram program{TRY(export_program(filter.get())), seccomp_install_flags(profile)};
   if (refuses(profile.fallback)) {
-    std::vector<std::string> architectures = profile.architectures;
-    architectures.emplace_back(native_seccomp_architecture());
-    const std::vector<std::uint64_t> stub = newer_calls_stub(architectures);
+    const std::vector<std::uint64_t> stub = newer_calls_stub(covered);
     program.instructions.insert(program.instructions.begin(), stub.begin(), stub.end());
   }
   if (program.instructions.size() > BPF_MAXINSNS) {
