@@ -10,6 +10,7 @@
 #include "sys/channel.hpp"
 #include "sys/init.hpp"
 #include "sys/mount.hpp"
+#include "sys/mount_target.hpp"
 #include "sys/process.hpp"
 #include "sys/terminal.hpp"
 

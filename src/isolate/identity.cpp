@@ -12,6 +12,7 @@
 #include "isolate/mount_steps.hpp"
 #include "isolate/user.hpp"
 #include "sys/capability.hpp"
+#include "sys/mount_target.hpp"
 #include "sys/process.hpp"
 
 namespace berth::isolate {

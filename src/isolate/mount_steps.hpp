@@ -7,17 +7,11 @@
 #include <vector>
 
 #include "isolate/launch_plan.hpp"
+#include "isolate/mount_options.hpp"
 #include "sys/mount.hpp"
+#include "sys/mount_target.hpp"
 
 namespace berth::isolate {
-
-// MOUNT_ATTR_* of <linux/mount.h>, which cannot be included next to glibc's <sys/mount.h>.
-namespace attr {
-inline constexpr std::uint64_t kReadOnly = 0x1;
-inline constexpr std::uint64_t kNoSuid = 0x2;
-inline constexpr std::uint64_t kNoDev = 0x4;
-inline constexpr std::uint64_t kNoExec = 0x8;
-}  // namespace attr
 
 // A file system to be made by the child, inside its namespaces.
 struct NewFilesystem {
@@ -26,16 +20,20 @@ struct NewFilesystem {
   std::vector<std::pair<std::string, std::string>> options;  // an empty value is a flag
   std::uint64_t attributes = attr::kNoSuid | attr::kNoDev | attr::kNoExec;
   bool no_symlinks = true;  // what the target's path may hold
+  bool copy_up = false;     // starts with what the target holds
+  AttributeChange tree;
+  std::vector<PropagationChange> propagation;
 };
 void mount_new(LaunchPlan& plan, NewFilesystem filesystem);
 
-// Attaches a mount that the parent made to `target` (made if missing).
+// Attaches a mount that the parent made to `target` (made if missing). Over files of /proc only where
+// sys::check_procfs_target() allows it.
 void mount_prepared(LaunchPlan& plan, sys::Fd mount, const std::string& target, sys::TargetKind kind);
 
-// A detached copy of a host path, its mounts below included where `recursive`.
+// A detached copy of a host path, its mounts below included where `recursive`. It belongs to no peer group of
+// the host's mounts: what is mounted below it later, on either side, stays there.
 Result<sys::Fd> clone_host_path(const std::string& path, bool recursive);
-
-// Whether this process lives in a user namespace with less than all of the host's users (rootless).
-bool in_user_namespace();
+// The same of what a descriptor refers to; it still is a peer of the host's mount, where that one is shared.
+Result<sys::Fd> clone_host_file(int fd, bool recursive, const std::string& name);
 
 }  // namespace berth::isolate

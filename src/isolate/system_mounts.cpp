@@ -8,10 +8,10 @@
 
 #include <array>
 
-#include "base/text.hpp"
+#include "isolate/cgroup_mounts.hpp"
 #include "isolate/isolator.hpp"
 #include "isolate/mount_steps.hpp"
-#include "sys/cgroup.hpp"
+#include "sys/user_map.hpp"
 
 namespace berth::isolate {
 namespace {
@@ -70,7 +70,7 @@ Result<void> add_nodes(LaunchPlan& plan, bool may_mknod) {
 }
 
 Result<void> add_dev(const Instance& instance, LaunchPlan& plan) {
-  const bool shifted = instance.config.userns.has_value() || in_user_namespace();
+  const bool shifted = instance.config.userns.has_value() || sys::in_user_namespace();
   if (instance.config.privileged) {
     mount_prepared(plan, TRY(clone_host_path("/dev", true)), "/dev", sys::TargetKind::Directory);
   } else {
@@ -89,33 +89,13 @@ Result<void> add_dev(const Instance& instance, LaunchPlan& plan) {
   return {};
 }
 
-// The unit's own control groups, read-only, so that programs which look there find their limits.
-Result<void> add_cgroups(LaunchPlan& plan) {
-  const auto host = TRY(sys::CgroupHost::probe());
-  const auto attributes = attr::kReadOnly | attr::kNoSuid | attr::kNoDev | attr::kNoExec;
-  if (host.mode == sys::CgroupMode::V2) {
-    mount_new(plan, {"cgroup2", "/sys/fs/cgroup", {}, attributes});
-    return {};
-  }
-  if (host.v1.empty()) return {};
-  mount_new(plan, {"tmpfs", "/sys/fs/cgroup", {{"mode", "0755"}}, attributes & ~attr::kReadOnly});
-  for (const auto& hierarchy : host.v1) {
-    if (hierarchy.controllers.empty()) continue;  // named ones hold no limits
-    std::vector<std::pair<std::string, std::string>> options;
-    for (const std::string& controller : hierarchy.controllers) options.emplace_back(controller, "");
-    mount_new(plan, {"cgroup", "/sys/fs/cgroup/" + join(hierarchy.controllers, ","), std::move(options),
-                     attributes});
-  }
-  return {};
-}
-
 class SystemMounts final : public Isolator {
  public:
   std::string_view name() const override { return "system-mounts"; }
 
   Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
     mount_new(plan, {"proc", "/proc", {}});
-    const bool rootless = in_user_namespace();
+    const bool rootless = sys::in_user_namespace();
     if (instance.config.network == NetworkMode::None || (!rootless && !instance.config.userns)) {
       const auto writable = instance.config.privileged ? 0 : attr::kReadOnly;
       mount_new(plan, {"sysfs", "/sys", {}, attr::kNoSuid | attr::kNoDev | attr::kNoExec | writable});
@@ -127,7 +107,7 @@ class SystemMounts final : public Isolator {
       }
       mount_prepared(plan, std::move(sysfs), "/sys", sys::TargetKind::Directory);
     }
-    if (!rootless) TRY(add_cgroups(plan));
+    if (!rootless) TRY(mount_cgroups(plan, {}));
     return add_dev(instance, plan);
   }
 };

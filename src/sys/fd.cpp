@@ -48,43 +48,6 @@ Result<Fd> open_in_root(int root, const std::string& path, int flags, mode_t mod
   }
 }
 
-namespace {
-
-// Opens or makes `name` right below `dir`; a symlink on the way is resolved inside `root`.
-Result<Fd> step_into(int root, int dir, const std::string& walked, const std::string& name, bool file) {
-  struct stat info {};
-  if (::fstatat(dir, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (errno != ENOENT) return fail_errno(fmt::format("cannot look up {}", walked));
-    if (file) {
-      TRY(open_at(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0644));
-    } else if (::mkdirat(dir, name.c_str(), 0755) != 0 && errno != EEXIST) {
-      return fail_errno(fmt::format("cannot make directory {}", walked));
-    }
-  } else if (S_ISLNK(info.st_mode)) {
-    return open_in_root(root, walked, O_PATH);
-  }
-  return open_in_root(dir, name, O_PATH | O_NOFOLLOW);
-}
-
-}  // namespace
-
-Result<Fd> make_in_root(int root, const std::string& path, bool leaf_is_file) {
-  // A path that is there already (the common case) costs one call.
-  if (auto found = open_in_root(root, path, O_PATH)) return found;
-  Fd current = TRY(open_in_root(root, ".", O_PATH | O_DIRECTORY));
-  const std::vector<std::string> parts = split(path, '/');
-  std::string walked;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].empty() || parts[i] == ".") continue;
-    if (parts[i] == "..")
-      return fail(Code::InvalidArgument, fmt::format("{}: \"..\" is not allowed here", path));
-    walked += "/" + parts[i];
-    const bool file = leaf_is_file && i + 1 == parts.size();
-    current = TRY(step_into(root, current.get(), walked, parts[i], file));
-  }
-  return current;
-}
-
 Result<Fd> duplicate(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (copy < 0) return fail_errno("cannot duplicate a descriptor");

@@ -42,11 +42,6 @@ Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode = 0)
 // openat2(2) below `root` as if it were "/": no "..", symlink or magic link leads outside (RESOLVE_IN_ROOT).
 Result<Fd> open_in_root(int root, const std::string& path, int flags, mode_t mode = 0);
 
-// As open_in_root, but makes missing directories (mode 0755) and, where `leaf_is_file`, an empty file at the
-// end. Gives an O_PATH descriptor of the leaf. Every step is taken below the one before, so a race cannot
-// escape.
-Result<Fd> make_in_root(int root, const std::string& path, bool leaf_is_file);
-
 Result<Fd> duplicate(int fd);
 
 struct Pipe {

@@ -2,14 +2,25 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 
 #include "base/result.hpp"
 #include "sys/fd.hpp"
 
 namespace berth::sys {
 
-// A user namespace that maps `count` ids from 0 on to `host_start` on, users and groups alike. Nobody lives
-// in it.
+struct IdRange {
+  std::uint32_t inside = 0;
+  std::uint32_t outside = 0;
+  std::uint32_t count = 0;
+};
+// "0 100000 65536\n" for each: what /proc/PID/uid_map takes.
+std::string id_map_text(std::span<const IdRange> ranges);
+
+// A user namespace of these mappings, in which nobody lives. Neither may be empty.
+Result<Fd> make_id_mapping(std::span<const IdRange> users, std::span<const IdRange> groups);
+// A user namespace that maps `count` ids from 0 on to `host_start` on, users and groups alike.
 Result<Fd> make_id_mapping(std::uint32_t host_start, std::uint32_t count);
 
 }  // namespace berth::sys

@@ -2,13 +2,10 @@
 
 #include <fmt/core.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
-#include <climits>
-#include <cstring>
 
 namespace berth::sys {
 namespace {
@@ -52,20 +49,6 @@ std::string context_log(int context) {
     log += fmt::format("{}{}", log.empty() ? "" : "; ", text);
   }
   return log;
-}
-
-int resolve(int root, const char* path, std::uint64_t flags, std::uint64_t how_to_resolve, int* fd) noexcept {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = how_to_resolve;
-  for (;;) {
-    const long result = ::syscall(SYS_openat2, root, path, &how, sizeof how);
-    if (result >= 0) {
-      *fd = static_cast<int>(result);
-      return 0;
-    }
-    if (errno != EAGAIN && errno != EINTR) return errno;
-  }
 }
 
 }  // namespace
@@ -115,11 +98,21 @@ int change_mount_at(const char* path, bool recursive, std::uint64_t set, std::ui
                             sizeof attributes));
 }
 
-int idmap_mount(int fd, int user_namespace) noexcept {
+int idmap_mount(int fd, int user_namespace, bool recursive) noexcept {
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_IDMAP;
   attributes.userns_fd = static_cast<std::uint64_t>(user_namespace);
-  return as_errno(::syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes));
+  const unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0U);
+  return as_errno(::syscall(SYS_mount_setattr, fd, "", flags, &attributes, sizeof attributes));
+}
+
+int reconfigure_mount(int fd, std::span<const FsOption> options) noexcept {
+  const Fd context(static_cast<int>(::syscall(SYS_fspick, fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH)));
+  if (!context) return errno;
+  for (const FsOption& option : options) {
+    if (const int error = configure(context.get(), option); error != 0) return error;
+  }
+  return as_errno(::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0));
 }
 
 int attach_mount(int mount_fd, int target_fd) noexcept {
@@ -139,64 +132,6 @@ int drop_old_root() noexcept {
   if (::chdir("/") != 0) return errno;
   if (::syscall(SYS_umount2, ".", kUnmountDetach) != 0) return errno;
   return as_errno(::chdir("/"));
-}
-
-namespace {
-
-constexpr int kMaxLinks = 8;
-
-int make_path(const char* path, TargetKind kind, bool no_symlinks, int links) noexcept;
-
-// The leaf is a symlink that leads nowhere yet: makes what it names.
-int make_behind_link(const char* link, TargetKind kind, int links) noexcept {
-  std::array<char, PATH_MAX> target;
-  std::array<char, PATH_MAX> whole;
-  const ssize_t length = ::readlink(link, target.data(), target.size() - 1);
-  if (length < 0) return errno;
-  target[static_cast<std::size_t>(length)] = '\0';
-  if (links >= kMaxLinks) return ELOOP;
-  if (target[0] == '/') return make_path(target.data(), kind, false, links + 1);
-  const char* slash = std::strrchr(link, '/');
-  const auto prefix = static_cast<std::size_t>(slash - link) + 1;
-  if (prefix + static_cast<std::size_t>(length) >= whole.size()) return ENAMETOOLONG;
-  std::memcpy(whole.data(), link, prefix);
-  std::memcpy(whole.data() + prefix, target.data(), static_cast<std::size_t>(length) + 1);
-  return make_path(whole.data(), kind, false, links + 1);
-}
-
-int make_leaf(const char* path, TargetKind kind, bool no_symlinks, int links) noexcept {
-  struct stat info {};
-  if (::lstat(path, &info) == 0) {
-    if (!S_ISLNK(info.st_mode)) return 0;
-    return no_symlinks ? ELOOP : make_behind_link(path, kind, links);
-  }
-  if (kind == TargetKind::Directory) return ::mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : errno;
-  const Fd made(::open(path, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644));
-  return made ? 0 : errno;
-}
-
-int make_path(const char* path, TargetKind kind, bool no_symlinks, int links) noexcept {
-  std::array<char, PATH_MAX> walked;
-  const std::size_t length = std::strlen(path);
-  if (length == 0 || length >= walked.size() || path[0] != '/') return EINVAL;
-  std::memcpy(walked.data(), path, length + 1);
-  for (std::size_t end = 1; end < length; ++end) {
-    if (walked[end] != '/') continue;
-    walked[end] = '\0';
-    if (::mkdir(walked.data(), 0755) != 0 && errno != EEXIST) return errno;
-    walked[end] = '/';
-  }
-  return make_leaf(path, kind, no_symlinks, links);
-}
-
-}  // namespace
-
-int open_target(const char* path, TargetKind kind, bool no_symlinks, int* target_fd) noexcept {
-  const std::uint64_t how = no_symlinks ? RESOLVE_NO_SYMLINKS : RESOLVE_NO_MAGICLINKS;
-  const int error = resolve(AT_FDCWD, path, O_PATH, how, target_fd);
-  if (error != ENOENT) return error;
-  if (const int failed = make_path(path, kind, no_symlinks, 0); failed != 0) return failed;
-  return resolve(AT_FDCWD, path, O_PATH, how, target_fd);
 }
 
 }  // namespace berth::sys

@@ -39,7 +39,9 @@ int change_mount(int fd, bool recursive, std::uint64_t set, std::uint64_t clear,
 int change_mount_at(const char* path, bool recursive, std::uint64_t set, std::uint64_t clear,
                     std::uint64_t propagation) noexcept;
 // Ids on the mount are shifted by the user namespace `user_namespace`; the mount must still be detached.
-int idmap_mount(int fd, int user_namespace) noexcept;
+int idmap_mount(int fd, int user_namespace, bool recursive = false) noexcept;
+// Changes options of the file system (not of the mount alone) that `fd` is the root of: mount(8)'s "remount".
+int reconfigure_mount(int fd, std::span<const FsOption> options) noexcept;
 
 int attach_mount(int mount_fd, int target_fd) noexcept;
 
@@ -49,12 +51,5 @@ int attach_mount(int mount_fd, int target_fd) noexcept;
 // (mount_namespaces(7)).
 int pivot_into(int mount_fd) noexcept;
 int drop_old_root() noexcept;
-
-// What a mount target below the present root must be.
-enum class TargetKind { Directory, File };
-// Opens (O_PATH) the target `path` below the present root directory, making what is missing (mode 0755, empty
-// files). Symlinks are followed, as "/" is the unit's own root by then; with `no_symlinks` they are an error
-// (ELOOP).
-int open_target(const char* path, TargetKind kind, bool no_symlinks, int* target_fd) noexcept;
 
 }  // namespace berth::sys

@@ -1,0 +1,82 @@
+#include "isolate/cgroup_mounts.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include "base/text.hpp"
+#include "isolate/mount_steps.hpp"
+
+namespace berth::isolate {
+namespace {
+
+using Hierarchy = sys::CgroupHost::Hierarchy;
+
+// The directory of the plan's group below `mount_point`; the mount point where it has none there.
+std::string group_below(const LaunchPlan& plan, const std::string& mount_point) {
+  if (!plan.cgroup) return mount_point;
+  for (const std::string& directory : plan.cgroup->directories()) {
+    if (directory.starts_with(mount_point + "/")) return directory;
+  }
+  return mount_point;
+}
+
+Result<void> show_host_directory(LaunchPlan& plan, const std::string& directory, const std::string& target,
+                                 std::uint64_t attributes) {
+  sys::Fd mount = TRY(clone_host_path(directory, false));
+  if (const int error = sys::change_mount(mount.get(), false, attributes, 0, 0); error != 0)
+    return fail_errno(fmt::format("cannot show {}", directory), error);
+  mount_prepared(plan, std::move(mount), target, sys::TargetKind::Directory);
+  return {};
+}
+
+Result<void> mount_v1(LaunchPlan& plan, const CgroupView& view, const Hierarchy& hierarchy,
+                      const std::string& target) {
+  if (!view.own_namespace)
+    return show_host_directory(plan, group_below(plan, hierarchy.mount_point), target, view.attributes);
+  std::vector<std::pair<std::string, std::string>> options;
+  for (const std::string& controller : hierarchy.controllers) options.emplace_back(controller, "");
+  mount_new(plan, {"cgroup", target, std::move(options), view.attributes});
+  return {};
+}
+
+void link_controllers(LaunchPlan& plan, const CgroupView& view, const Hierarchy& hierarchy,
+                      const std::string& name) {
+  if (hierarchy.controllers.size() < 2) return;
+  for (const std::string& controller : hierarchy.controllers) {
+    const std::string path = view.destination + "/" + controller;
+    plan.then(fmt::format("link {} to {}", path, name),
+              [name, path]() noexcept { return ::symlink(name.c_str(), path.c_str()) == 0 ? 0 : errno; });
+  }
+}
+
+// Once everything stands on it.
+void close_tmpfs(LaunchPlan& plan, const CgroupView& view) {
+  if ((view.attributes & attr::kReadOnly) == 0) return;
+  plan.then(fmt::format("make {} read-only", view.destination), [path = view.destination]() noexcept {
+    return sys::change_mount_at(path.c_str(), false, attr::kReadOnly, 0, 0);
+  });
+}
+
+}  // namespace
+
+Result<void> mount_cgroups(LaunchPlan& plan, const CgroupView& view) {
+  const auto host = TRY(sys::CgroupHost::probe());
+  if (host.mode == sys::CgroupMode::V2) {
+    if (!view.own_namespace)
+      return show_host_directory(plan, group_below(plan, host.v2_mount), view.destination, view.attributes);
+    mount_new(plan, {"cgroup2", view.destination, {}, view.attributes});
+    return {};
+  }
+  if (host.v1.empty()) return {};
+  mount_new(plan, {"tmpfs", view.destination, {{"mode", "0755"}}, view.attributes & ~attr::kReadOnly});
+  for (const Hierarchy& hierarchy : host.v1) {
+    if (hierarchy.controllers.empty()) continue;  // named ones hold no limits
+    const std::string name = join(hierarchy.controllers, ",");
+    TRY(mount_v1(plan, view, hierarchy, view.destination + "/" + name));
+    link_controllers(plan, view, hierarchy, name);
+  }
+  close_tmpfs(plan, view);
+  return {};
+}
+
+}  // namespace berth::isolate
