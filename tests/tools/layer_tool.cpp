@@ -21,15 +21,17 @@ constexpr const char* kUsage =
 
 Result<void> unpack(const std::vector<std::string>& words) {
   berth::image::UnpackOptions options;
+  std::vector<std::string> parents;
   for (std::size_t i = 2; i < words.size(); ++i) {
     if (words[i] == "--user-xattrs") {
       options.user_xattrs = true;
     } else if (words[i] == "--drop-owner") {
       options.keep_owner = false;
     } else {
-      options.parents.push_back(words[i]);
+      parents.push_back(words[i]);
     }
   }
+  options.parents = TRY(berth::image::open_parents(parents));
   const berth::sys::Fd blob = TRY(berth::sys::open(words[0], O_RDONLY));
   TRY(berth::sys::make_dir(words[1]));
   const auto before = std::chrono::steady_clock::now();

@@ -7,7 +7,7 @@
 
 #include "cmd/berth-image/declare.hpp"
 #include "cmd/berth-image/registry_options.hpp"
-#include "image/unpack/unpack.hpp"
+#include "image/unpack/unpacker.hpp"
 
 namespace berth::cmd {
 namespace {
@@ -19,15 +19,36 @@ struct Options {
   bool quiet = false;
 };
 
+// Unpacks each layer as soon as it is here, while others are still on their way.
+class UnpackOnArrival : public image::registry::ImageReceiver {
+ public:
+  UnpackOnArrival(image::Store& store, term::Progress& progress) : store_(store), progress_(progress) {}
+
+  Result<void> begin(const image::Manifest& manifest, const image::ImageConfig& config) override {
+    auto layers = image::Unpacker::layers_of(manifest, config);
+    unpacker_ = TRY(image::Unpacker::start(store_, std::move(layers), progress_));
+    return {};
+  }
+  Result<void> has_layer(std::size_t index) override { return unpacker_->fetched(index); }
+  Result<void> complete() override { return unpacker_->finish(); }
+  void give_up() override { unpacker_.reset(); }
+
+ private:
+  image::Store& store_;
+  term::Progress& progress_;
+  std::unique_ptr<image::Unpacker> unpacker_;
+};
+
 Result<void> pull_one(const Context& context, image::Store& store, const std::string& name,
-                      const Options& options) {
+                      Options options) {
   const image::Reference reference = TRY(parse_remote_name(name));
   image::ImageRecord record;
   {
     const auto progress = context.progress(options.quiet);
     BlobProgress blobs(*progress, "pulling");
+    UnpackOnArrival unpacking(store, *progress);
+    options.pull.receiver = &unpacking;
     record = TRY(image::registry::pull(store, reference, options.pull, blobs));
-    TRY_DURING(name, image::ensure_unpacked(store, record, *progress));
   }
   return print(record.config.text() + "\n");
 }

@@ -55,11 +55,8 @@ Result<Digest> diff_id_of(const std::string& path) {
   }
 }
 
-}  // namespace
-
-Result<ImageRecord> import_root(Store& store, int fd, const std::string& origin, ImportOptions options,
-                                term::Progress& progress) {
-  const Lease lease = TRY(store.lease());
+Result<ImageRecord> import_under(const Lease& lease, Store& store, int fd, const std::string& origin,
+                                 ImportOptions options, term::Progress& progress) {
   const std::string path = TRY(store.make_work_dir(lease)) + "/layer";
   Descriptor layer = TRY(spool(fd, path, progress));
   if (layer.size == 0) return fail(Code::InvalidArgument, "the archive is empty");
@@ -74,6 +71,16 @@ Result<ImageRecord> import_root(Store& store, int fd, const std::string& origin,
       std::string(media::kOciManifest), TRY(store.put_blob(config.dump(), media::kOciConfig)), {layer}, {}};
   const Descriptor descriptor = TRY(store.put_blob(manifest.dump(), media::kOciManifest));
   return store_unpacked(store, options.name, descriptor, progress);
+}
+
+}  // namespace
+
+Result<ImageRecord> import_root(Store& store, int fd, const std::string& origin, ImportOptions options,
+                                term::Progress& progress) {
+  Lease lease = TRY(store.lease());
+  auto image = import_under(lease, store, fd, origin, std::move(options), progress);
+  if (!image) static_cast<void>(store.abandon(std::move(lease)));
+  return image;
 }
 
 }  // namespace berth::image

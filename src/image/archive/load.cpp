@@ -26,18 +26,26 @@ Result<std::vector<Found>> read_any(Store& store, Source& source, const LoadOpti
               "for the tar of a root directory, use: berth image import");
 }
 
+Result<std::vector<ImageRecord>> load_under(const Lease& lease, Store& store, const std::string& path,
+                                            const LoadOptions& options, term::Progress& progress) {
+  const auto source = TRY(open_source(store, path, lease, progress));
+  std::vector<ImageRecord> images;
+  for (const Found& found : TRY(read_any(store, *source, options))) {
+    images.push_back(TRY(store_unpacked(store, found.name, found.manifest, progress)));
+  }
+  return images;
+}
+
 }  // namespace
 
 Result<std::vector<ImageRecord>> load_images(Store& store, const std::string& path,
                                              const LoadOptions& options, term::Progress& progress) {
+  Lease lease = TRY(store.lease());
+  auto images = load_under(lease, store, path, options, progress);
+  if (images) return images;
+  static_cast<void>(store.abandon(std::move(lease)));  // the refusal is what counts; gc() would come to it
   const std::string what = fmt::format("cannot load {}", path.empty() ? "standard input" : path);
-  const Lease lease = TRY(store.lease());
-  const auto source = TRY_DURING(what, open_source(store, path, lease, progress));
-  std::vector<ImageRecord> images;
-  for (const Found& found : TRY_DURING(what, read_any(store, *source, options))) {
-    images.push_back(TRY_DURING(what, store_unpacked(store, found.name, found.manifest, progress)));
-  }
-  return images;
+  return fail(std::move(images).error().during(what));
 }
 
 }  // namespace berth::image

@@ -20,7 +20,7 @@ struct LoadOptions {
 
 // Reads `path`, a file or a directory ("": standard input), whatever of the known formats it is in, takes all
 // its images into the store, under a lease of its own, and unpacks them. Gives the images by their names, one
-// record a name.
+// record a name. Nothing stays of an image that is refused.
 Result<std::vector<ImageRecord>> load_images(Store& store, const std::string& path,
                                              const LoadOptions& options, term::Progress& progress);
 

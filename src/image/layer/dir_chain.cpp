@@ -33,14 +33,16 @@ Result<DirChain> DirChain::open(const std::string& root, const Parents& parents,
                                 MetadataWriter& writer) {
   DirChain chain(parents, marks, writer);
   TRY(chain.push("", TRY(sys::open(root, O_RDONLY | O_DIRECTORY)), false));
-  TRY(chain.imply_root());
+  TRY(chain.apply(default_directory(), true));
   return chain;
 }
 
+// A root that the archive does not describe looks as the parents have it. Asked for last, since the layer
+// below may still be on its way.
 Result<void> DirChain::imply_root() {
-  if (parents_->empty()) return apply(default_directory(), true);
-  const struct stat info = TRY(sys::stat_of(parents_->top()));
-  return apply(TRY(read_metadata(parents_->top(), info)), true);
+  if (root_described_ || parents_->empty()) return {};
+  const int top = TRY(parents_->top());
+  return apply(TRY(read_metadata(top, TRY(sys::stat_of(top)))), true);
 }
 
 Result<void> DirChain::enter(std::span<const std::string_view> path) {
@@ -143,6 +145,7 @@ Result<void> DirChain::set_directory(const std::string& name, const Metadata& me
 
 Result<void> DirChain::set_root(const Metadata& metadata) {
   TRY(leave_to(0));
+  root_described_ = true;
   return apply(metadata, false);
 }
 
@@ -227,6 +230,7 @@ std::vector<std::string> DirChain::path_of(const std::string& name) const {
 
 Result<void> DirChain::finish() {
   TRY(leave_to(0));
+  TRY(imply_root());
   Frame& root = frames_.front();
   if (root.mode_widened) TRY(sys::set_mode(root.directory.get(), root.mode));
   return sys::set_times(root.directory.get(), root.mtime);

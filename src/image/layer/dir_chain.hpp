@@ -73,6 +73,7 @@ class DirChain {
   const OverlayMarks* marks_;
   MetadataWriter* writer_;
   bool privileged_;
+  bool root_described_ = false;
   std::uint64_t made_ = 0;
   std::uint64_t replaced_ = 0;
   std::vector<Frame> frames_;

@@ -47,7 +47,7 @@ TEST_F(DirChainTest, SymlinkOfAParentLayerIsResolvedToo) {
                      quiet())
                   .has_value());
   UnpackOptions options = quiet();
-  options.parents = {layer()};
+  options.parents = *open_parents({layer()});
   ASSERT_TRUE(unpack(file("lib/new.so") + end(), options).has_value());
   EXPECT_FALSE(there("lib")) << "a directory here would hide the parent's symlink";
   EXPECT_TRUE(there("usr/lib/new.so"));
@@ -62,7 +62,7 @@ TEST_F(DirChainTest, ParentsAreSeenThroughWhiteoutsAndOpaqueDirectories) {
   const std::string bottom = layer();
   ASSERT_TRUE(unpack(file(".wh.a") + directory("b/", 0711) + file("b/.wh..wh..opq") + end()).has_value());
   UnpackOptions options;
-  options.parents = {layer(), bottom};
+  options.parents = *open_parents({layer(), bottom});
   ASSERT_TRUE(unpack(file("a/x") + file("b/in/x") + end(), options).has_value());
   EXPECT_EQ(info("a").st_mode & 07777, 0755U);
   EXPECT_EQ(info("b").st_mode & 07777, 0711U);
@@ -75,7 +75,7 @@ TEST_F(DirChainTest, RefusesFilesAndCirclesOnThePath) {
             Code::InvalidArgument);
   ASSERT_TRUE(unpack(file("f") + end(), quiet()).has_value());
   UnpackOptions options = quiet();
-  options.parents = {layer()};
+  options.parents = *open_parents({layer()});
   EXPECT_EQ(error_of(file("f/x") + end(), options).code, Code::InvalidArgument);
 }
 

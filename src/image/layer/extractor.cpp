@@ -48,8 +48,7 @@ bool is_whiteout_device(const TarEntry& entry) {
 
 Result<void> Extractor::run(TarReader& archive, const std::string& target, const UnpackOptions& options,
                             UnpackedLayer& layer) {
-  const Parents parents =
-      TRY_DURING("cannot open a parent layer", Parents::open(options.parents, options.user_xattrs));
+  const Parents parents(options.parents, options.user_xattrs);
   return Extractor(options, parents).extract_all(archive, target, layer);
 }
 

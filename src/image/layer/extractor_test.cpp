@@ -74,7 +74,7 @@ TEST_F(ExtractorTest, HardLinkIntoAParentIsCopiedUp) {
   ASSERT_TRUE(
       unpack(entry({"bin/", '5', "", "", 0711, 9}) + entry({"bin/tool", '0', "code", "", 04711, 8}) + end()));
   UnpackOptions options;
-  options.parents = {layer()};
+  options.parents = *open_parents({layer()});
   ASSERT_TRUE(unpack(hard_link("sbin/tool", "bin/tool") + end(), options).has_value());
   EXPECT_EQ(info("sbin/tool").st_ino, info("bin/tool").st_ino);
   EXPECT_EQ(content("sbin/tool"), "code");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,12 +22,24 @@ struct UnpackLimits {
   std::size_t max_xattr_bytes = 1 << 20;  // an entry
 };
 
+// The unpacked layers below the one being unpacked, top first. Few entries need them (hard links into them,
+// directories and symlinks that only they have), so they are asked for one by one, when such an entry comes.
+struct ParentLayers {
+  std::size_t count = 0;
+  // Layer `index`'s directory, open for as long as the layer above is being unpacked. May wait until that
+  // layer is there; an error ends the unpacking.
+  std::function<Result<int>(std::size_t index)> root;
+};
+
+// Parents that are all there. `directories`: top first.
+Result<ParentLayers> open_parents(const std::vector<std::string>& directories);
+
 struct UnpackOptions {
   UnpackLimits limits;
   bool keep_owner = true;    // false: everything belongs to the calling user (one-user rootless stores)
   bool user_xattrs = false;  // whiteouts as user.overlay.* instead of trusted.overlay.* (rootless overlay)
-  std::vector<std::string>
-      parents;  // unpacked parents, top first: hard links into them and their directories' metadata
+  ParentLayers parents;
+  std::stop_token stop;  // ends the unpacking early, with Cancelled
   std::function<void(std::uint64_t compressed_bytes)>
       progress;  // called now and then, from the unpacking thread
 };

@@ -1,21 +1,22 @@
 #include "image/layer/parents.hpp"
 
-#include <fmt/core.h>
+#include <memory>
 
 namespace berth::image {
 
-Result<Parents> Parents::open(const std::vector<std::string>& directories, bool user_xattrs) {
-  Parents parents(user_xattrs);
+Result<ParentLayers> open_parents(const std::vector<std::string>& directories) {
+  auto roots = std::make_shared<std::vector<sys::Fd>>();
   for (const std::string& directory : directories) {
-    parents.roots_.push_back(TRY(sys::open(directory, O_RDONLY | O_DIRECTORY)));
+    roots->push_back(
+        TRY_DURING("cannot open a parent layer", sys::open(directory, O_RDONLY | O_DIRECTORY)));
   }
-  return parents;
+  return ParentLayers{roots->size(), [roots](std::size_t index) { return Result<int>((*roots)[index].get()); }};
 }
 
 Result<std::optional<Parents::Found>> Parents::find(std::span<const std::string> path) const {
-  for (const sys::Fd& root : roots_) {
+  for (std::size_t i = 0; i < layers_.count; ++i) {
     Found found;
-    switch (TRY(look(root.get(), path, found))) {
+    switch (TRY(look(TRY(layers_.root(i)), path, found))) {
       case Verdict::Found:
         return std::optional(std::move(found));
       case Verdict::Hidden:

@@ -7,15 +7,16 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "image/layer/layer.hpp"
 #include "image/layer/overlay.hpp"
 #include "sys/entry.hpp"
 
 namespace berth::image {
 
+// Holds a reference into `layers`. Asks for a layer only once those above it leave a question open.
 class Parents {
  public:
-  // `directories`: top first.
-  static Result<Parents> open(const std::vector<std::string>& directories, bool user_xattrs);
+  Parents(const ParentLayers& layers, bool user_xattrs) : layers_(layers), marks_(user_xattrs) {}
 
   struct Found {
     sys::Fd directory;  // that holds it
@@ -24,17 +25,16 @@ class Parents {
   };
   // What the merged layers have at `path` (plain components; none on the way is followed if it is a symlink).
   Result<std::optional<Found>> find(std::span<const std::string> path) const;
-  // The merged root directory's own metadata comes from the uppermost parent; -1 where there is none.
-  int top() const { return roots_.empty() ? -1 : roots_.front().get(); }
-  bool empty() const { return roots_.empty(); }
+  // The uppermost parent: the merged root directory's own metadata comes from it. Not to be asked of none.
+  Result<int> top() const { return layers_.root(0); }
+  bool empty() const { return layers_.count == 0; }
 
  private:
   enum class Verdict { Found, Hidden, Below };  // Below: this layer says nothing, a lower one may
-  explicit Parents(bool user_xattrs) : marks_(user_xattrs) {}
   Result<Verdict> look(int root, std::span<const std::string> path, Found& found) const;
 
+  const ParentLayers& layers_;
   OverlayMarks marks_;
-  std::vector<sys::Fd> roots_;
 };
 
 }  // namespace berth::image

@@ -22,7 +22,7 @@ Result<Digest> decode(int blob, const UnpackOptions& options, BlockPipe& pipe) {
   Hasher hasher;
   for (;;) {
     const std::span<char> block = pipe.acquire();
-    if (block.empty()) return fail(Code::Cancelled, "unpacking stopped");
+    if (block.empty() || options.stop.stop_requested()) return fail(Code::Cancelled, "unpacking stopped");
     const std::size_t size = TRY(decoder->read(block));
     if (size == 0) return hasher.finish();
     hasher.update({block.data(), size});

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <set>
 
 #include "image/registry/download.hpp"
@@ -51,45 +53,63 @@ class Pull {
   Result<ImageRecord> run();
 
  private:
-  Result<void> fetch_config(Client& client, const Manifest& manifest);
+  Result<ImageRecord> take_in();
+  Result<ImageConfig> fetch_config(Client& client, const Manifest& manifest);
   Result<void> fetch_layers(const Manifest& manifest);
   Result<void> work(const Manifest& manifest, const std::vector<std::size_t>& layers, WorkQueue& queue);
+  Result<void> hand_over(const Manifest& manifest, const Digest& blob);
 
   Store& store_;
   const Reference& image_;
   const PullOptions& options_;
   SharedObserver observer_;
   std::shared_ptr<Session> session_;
+  std::atomic<bool> refused_ = false;  // by the receiver
 };
 
 Result<ImageRecord> Pull::run() {
+  Lease lease = TRY(store_.lease());
+  auto image = take_in();
+  if (image) return image;
+  if (options_.receiver != nullptr) options_.receiver->give_up();
+  const int number = image.error().sys_errno;
+  if (refused_ || number == ENOSPC || number == EDQUOT) static_cast<void>(store_.abandon(std::move(lease)));
+  return image;
+}
+
+Result<ImageRecord> Pull::take_in() {
   session_ = TRY(Session::open(image_.registry, image_.repository, options_.access));
   session_->backoff = options_.backoff;
   session_->on_retry = [this](const std::string& message) { observer_.note(message); };
-  const Lease lease = TRY(store_.lease());
   Client client(session_);
   const FetchedManifest fetched = TRY(fetch_image_manifest(client, image_, options_.platform));
   const Manifest manifest = TRY(check_manifest(fetched));
-  TRY(fetch_config(client, manifest));
+  const ImageConfig config = TRY(fetch_config(client, manifest));
+  if (options_.receiver != nullptr) TRY(options_.receiver->begin(manifest, config));
   TRY(fetch_layers(manifest));
+  if (options_.receiver != nullptr) {
+    auto complete = options_.receiver->complete();
+    refused_ = !complete;
+    TRY(std::move(complete));
+  }
   const Descriptor stored = TRY(store_.put_blob(fetched.bytes, fetched.descriptor.media_type));
   TRY(store_.set_image(image_, stored));
   return store_.get_image(image_.text());
 }
 
-Result<void> Pull::fetch_config(Client& client, const Manifest& manifest) {
+Result<ImageConfig> Pull::fetch_config(Client& client, const Manifest& manifest) {
   TRY_DURING("configuration", download_blob(client, image_.repository, store_, manifest.config, observer_));
-  const ImageConfig config = TRY(ImageConfig::parse(TRY(store_.read_blob(manifest.config.digest))));
+  ImageConfig config = TRY(ImageConfig::parse(TRY(store_.read_blob(manifest.config.digest))));
   if (config.diff_ids.size() != manifest.layers.size()) {
     return fail(Code::InvalidArgument, fmt::format("the manifest has {} layers, the configuration {}",
                                                    manifest.layers.size(), config.diff_ids.size()));
   }
-  if (config.platform.matches(options_.platform)) return {};
+  if (config.platform.matches(options_.platform)) return config;
   const std::string problem = fmt::format("the image is for {}, not {}",
                                           printable(config.platform.text(), 60), options_.platform.text());
   if (options_.platform_required) return fail(Code::NotFound, problem);
   observer_.note(problem);
-  return {};
+  return config;
 }
 
 Result<void> Pull::fetch_layers(const Manifest& manifest) {
@@ -114,7 +134,19 @@ Result<void> Pull::work(const Manifest& manifest, const std::vector<std::size_t>
     const std::size_t index = layers[*turn];
     TRY_DURING(fmt::format("layer {} of {}", index + 1, manifest.layers.size()),
                download_blob(client, image_.repository, store, manifest.layers[index], observer_));
-    if (options_.on_layer) options_.on_layer(index);
+    TRY(hand_over(manifest, manifest.layers[index].digest));
+  }
+  return {};
+}
+
+Result<void> Pull::hand_over(const Manifest& manifest, const Digest& blob) {
+  if (options_.receiver == nullptr) return {};
+  for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
+    if (manifest.layers[i].digest != blob) continue;
+    auto received = options_.receiver->has_layer(i);
+    if (received) continue;
+    refused_ = true;
+    return received;
   }
   return {};
 }

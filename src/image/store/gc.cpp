@@ -15,18 +15,18 @@ namespace berth::image {
 namespace {
 
 constexpr std::string_view kDeleteBlobs =
-    "DELETE FROM blobs WHERE used_ns < ? AND digest NOT IN (SELECT digest FROM manifests UNION "
+    "DELETE FROM blobs WHERE used_ns >= ? AND used_ns < ? AND digest NOT IN (SELECT digest FROM manifests UNION "
     "SELECT config FROM manifests UNION SELECT blob FROM manifest_layers) RETURNING digest, size";
 constexpr std::string_view kDeleteLayers =
-    "DELETE FROM layers WHERE used_ns < ? AND chain_id NOT IN (SELECT chain_id FROM manifest_layers) "
+    "DELETE FROM layers WHERE used_ns >= ? AND used_ns < ? AND chain_id NOT IN (SELECT chain_id FROM manifest_layers) "
     "RETURNING chain_id, size_bytes";
 
 // Runs one of the above; adds the rows' bytes to `bytes`.
-Result<std::vector<Digest>> sweep(db::Database& database, std::string_view sql, std::int64_t horizon_ns,
-                                  std::uint64_t& bytes) {
+Result<std::vector<Digest>> sweep(db::Database& database, std::string_view sql, std::int64_t begin_ns,
+                                  std::int64_t horizon_ns, std::uint64_t& bytes) {
   std::vector<Digest> gone;
   auto query = TRY(database.prepare(sql));
-  query.bind(horizon_ns);
+  query.bind(begin_ns).bind(horizon_ns);
   while (TRY(query.step())) {
     gone.push_back(TRY(Digest::parse(query.text(0))));
     bytes += static_cast<std::uint64_t>(query.integer(1));
@@ -41,11 +41,16 @@ Result<bool> has_row(db::Database& database, std::string_view sql, const Digest&
 
 }  // namespace
 
+// When the lease at tmp/`name` began; empty for what is no lease.
+std::optional<std::int64_t> start_of(std::string_view name) {
+  return parse_i64(name.substr(0, name.find('-')));
+}
+
 // Content that was used after the oldest live lease began may be needed by it.
 Result<std::int64_t> Store::lease_horizon_ns() {
   std::int64_t horizon = INT64_MAX;
   for (const std::string& name : TRY(list_directory(root_ + "/tmp"))) {
-    const auto start = parse_i64(std::string_view(name).substr(0, name.find('-')));
+    const auto start = start_of(name);
     if (!start) continue;
     const std::string path = root_ + "/tmp/" + name;
     const sys::Fd free = TRY(try_lock_entry(path));
@@ -99,16 +104,15 @@ Result<void> Store::remove_stray_files(GcResult& result) {
   return {};
 }
 
-Result<GcResult> Store::gc() {
-  GcResult result;
+Result<void> Store::collect(std::int64_t begin_ns, GcResult& result) {
   std::vector<Digest> blobs;
   std::vector<Digest> layers;
   {
     const sys::Fd door = TRY(sys::lock_file(root_ + "/gc.lock"));
     const std::int64_t horizon_ns = TRY(lease_horizon_ns());
     TRY(database_.transaction([&]() -> Result<void> {
-      blobs = TRY(sweep(database_, kDeleteBlobs, horizon_ns, result.freed_bytes));
-      layers = TRY(sweep(database_, kDeleteLayers, horizon_ns, result.freed_bytes));
+      blobs = TRY(sweep(database_, kDeleteBlobs, begin_ns, horizon_ns, result.freed_bytes));
+      layers = TRY(sweep(database_, kDeleteLayers, begin_ns, horizon_ns, result.freed_bytes));
       return {};
     }));
   }
@@ -116,6 +120,20 @@ Result<GcResult> Store::gc() {
   result.layers = layers.size();
   for (const Digest& digest : blobs) TRY(remove_blob_file(digest));
   for (const Digest& chain_id : layers) TRY(remove_layer_files(chain_id));
+  return {};
+}
+
+Result<void> Store::abandon(Lease lease) {
+  const auto begin_ns = start_of(std::string_view(lease.path_).substr(lease.path_.rfind('/') + 1));
+  BERTH_ASSERT(begin_ns.has_value());
+  { const Lease ended = std::move(lease); }
+  GcResult result;
+  return collect(*begin_ns, result);
+}
+
+Result<GcResult> Store::gc() {
+  GcResult result;
+  TRY(collect(0, result));
   TRY(remove_stray_files(result));
   for (const std::string& name : TRY(list_directory(root_ + "/ingest"))) {
     const std::string path = root_ + "/ingest/" + name;

@@ -116,6 +116,9 @@ class Store {
 
   // --- leases ---
   Result<Lease> lease();
+  // Ends a lease whose work was refused: what was taken in since it began goes, unless an image or another live
+  // lease needs it. Of a lease that just ends, gc() is left to collect.
+  Result<void> abandon(Lease lease);
 
   // --- blobs ---
   // Where it is here, a live lease keeps it from now on.
@@ -192,6 +195,8 @@ class Store {
   Result<void> record_manifest(const Descriptor& descriptor, const Manifest& manifest,
                                const ImageConfig& config);
   Result<std::int64_t> lease_horizon_ns();
+  // Removes what no image needs of what was last used from `begin_ns` on and before any live lease began.
+  Result<void> collect(std::int64_t begin_ns, GcResult& result);
   Result<bool> remove_blob_file(const Digest& digest);
   Result<std::uint64_t> remove_layer_files(const Digest& chain_id);
   Result<void> remove_stray_files(GcResult& result);
