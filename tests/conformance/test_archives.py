@@ -168,11 +168,13 @@ def layer_name(files: dict[str, bytes]) -> str:
 
 
 def refused(berth, archive: pathlib.Path, *words: str) -> None:
-    """It is refused by a message that has all `words`, and the store holds no image and is sound."""
+    """It is refused by a message that has all `words`, and the store is sound and holds nothing."""
     message = berth("image", "load", "-i", archive, code=125).stderr
     assert [word for word in words if word not in message] == [], message
     assert berth("image", "ls", "-q").stdout == ""
     berth("image", "check")
+    left = [path for part in ("blobs", "layers", "tmp", "ingest") for path in (berth.root / part).glob("*/*")]
+    assert left == [], "a refused archive leaves nothing behind"
 
 
 def test_a_truncated_archive_is_refused(original, berth, tmp_path):

@@ -83,6 +83,25 @@ def test_two_pulls_at_once_fetch_each_blob_once(berth, registry):
         assert proxy.received < 2 * BIG + (2 << 20)
 
 
+def test_a_layer_is_unpacked_while_one_below_it_is_still_on_its_way(berth):
+    """The lower layer's bytes come only once the upper one is in the store: no timing decides."""
+    lower, upper = (images.Layer().directory("./").file(name, name).bytes() for name in ("lower", "upper"))
+
+    def held_back(request):
+        until = time.monotonic() + 60
+        while not list((berth.root / "layers").glob("*/fs/upper")) and time.monotonic() < until:
+            time.sleep(0.01)
+        request.reply(200, {}, lower)
+
+    with ScriptedRegistry() as server:
+        server.serve_layers("x", [lower, upper])
+        server.routes[blob_path(lower)] = held_back
+        begin = time.monotonic()
+        pull(berth, f"{server.host}/x")
+        assert time.monotonic() - begin < 50, "the upper layer waited for the lower one"
+    assert len(list((berth.root / "layers").glob("*/fs/lower"))) == 1
+
+
 def test_an_interrupted_push_goes_on(berth, registry, big_archive):
     pull(berth, f"{registry.host}/big:1")
     with Registry() as target:

@@ -35,17 +35,21 @@ class ScriptedRegistry:
     def serve_image(self, repository: str, content: bytes, tag: str = "latest", platform: str = "amd64") -> dict[str, bytes]:
         """An honest image of one plain layer with one file; gives its blobs, so that tests can spoil what they want."""
         layer = Layer().file("content", content).bytes()
+        return {**self.serve_layers(repository, [layer], tag, platform), "layer": layer}
+
+    def serve_layers(self, repository: str, layers: list[bytes], tag: str = "latest", platform: str = "amd64") -> dict[str, bytes]:
+        """An honest image of these plain layers; gives its manifest and configuration."""
         config = json.dumps({"architecture": platform, "os": "linux", "config": {"Cmd": ["sh"]},
-                             "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}}).encode()
+                             "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]}}).encode()
         manifest = json.dumps({
             "schemaVersion": 2, "mediaType": MANIFEST,
             "config": {"mediaType": CONFIG, "digest": digest(config), "size": len(config)},
-            "layers": [{"mediaType": LAYER, "digest": digest(layer), "size": len(layer)}]}).encode()
+            "layers": [{"mediaType": LAYER, "digest": digest(layer), "size": len(layer)} for layer in layers]}).encode()
         for name in (tag, digest(manifest)):
             self.routes[f"/v2/{repository}/manifests/{name}"] = (200, {"Content-Type": MANIFEST}, manifest)
-        for blob in (config, layer):
+        for blob in (config, *layers):
             self.routes[f"/v2/{repository}/blobs/{digest(blob)}"] = (200, {}, blob)
-        return {"manifest": manifest, "config": config, "layer": layer}
+        return {"manifest": manifest, "config": config}
 
     def _handler(self):
         registry = self

@@ -39,8 +39,7 @@ class UnpackOnArrival : public image::registry::ImageReceiver {
   std::unique_ptr<image::Unpacker> unpacker_;
 };
 
-Result<void> pull_one(const Context& context, image::Store& store, const std::string& name,
-                      Options options) {
+Result<void> pull_one(const Context& context, image::Store& store, const std::string& name, Options options) {
   const image::Reference reference = TRY(parse_remote_name(name));
   image::ImageRecord record;
   {

@@ -7,10 +7,10 @@ namespace berth::image {
 Result<ParentLayers> open_parents(const std::vector<std::string>& directories) {
   auto roots = std::make_shared<std::vector<sys::Fd>>();
   for (const std::string& directory : directories) {
-    roots->push_back(
-        TRY_DURING("cannot open a parent layer", sys::open(directory, O_RDONLY | O_DIRECTORY)));
+    roots->push_back(TRY_DURING("cannot open a parent layer", sys::open(directory, O_RDONLY | O_DIRECTORY)));
   }
-  return ParentLayers{roots->size(), [roots](std::size_t index) { return Result<int>((*roots)[index].get()); }};
+  return ParentLayers{roots->size(),
+                      [roots](std::size_t index) { return Result<int>((*roots)[index].get()); }};
 }
 
 Result<std::optional<Parents::Found>> Parents::find(std::span<const std::string> path) const {

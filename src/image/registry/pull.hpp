@@ -30,8 +30,8 @@ struct PullOptions {
 };
 
 // Leaves in the store either the whole image under its name, or no name. Where the registry or the network
-// failed, blobs and bytes so far stay for the next attempt; where the disk is full or the receiver refused the
-// image, nothing stays. Errors name the image, the registry and what failed.
+// failed, blobs and bytes so far stay for the next attempt; where the disk is full or the receiver refused
+// the image, nothing stays. Errors name the image, the registry and what failed.
 Result<ImageRecord> pull(Store& store, const Reference& image, const PullOptions& options,
                          TransferObserver& observer);
 

@@ -15,10 +15,12 @@ namespace berth::image {
 namespace {
 
 constexpr std::string_view kDeleteBlobs =
-    "DELETE FROM blobs WHERE used_ns >= ? AND used_ns < ? AND digest NOT IN (SELECT digest FROM manifests UNION "
+    "DELETE FROM blobs WHERE used_ns >= ? AND used_ns < ? AND digest NOT IN (SELECT digest FROM manifests "
+    "UNION "
     "SELECT config FROM manifests UNION SELECT blob FROM manifest_layers) RETURNING digest, size";
 constexpr std::string_view kDeleteLayers =
-    "DELETE FROM layers WHERE used_ns >= ? AND used_ns < ? AND chain_id NOT IN (SELECT chain_id FROM manifest_layers) "
+    "DELETE FROM layers WHERE used_ns >= ? AND used_ns < ? AND chain_id NOT IN (SELECT chain_id FROM "
+    "manifest_layers) "
     "RETURNING chain_id, size_bytes";
 
 // Runs one of the above; adds the rows' bytes to `bytes`.

@@ -116,8 +116,8 @@ class Store {
 
   // --- leases ---
   Result<Lease> lease();
-  // Ends a lease whose work was refused: what was taken in since it began goes, unless an image or another live
-  // lease needs it. Of a lease that just ends, gc() is left to collect.
+  // Ends a lease whose work was refused: what was taken in since it began goes, unless an image or another
+  // live lease needs it. Of a lease that just ends, gc() is left to collect.
   Result<void> abandon(Lease lease);
 
   // --- blobs ---

@@ -15,14 +15,15 @@
 
 namespace berth::image {
 
-// Layers are numbered from the bottom up. They are handed out in that order, so whoever holds a layer may wait
-// for those below it: each of them has been taken by somebody, and the lowest waits for nobody. May be used by
-// many threads at once.
+// Layers are numbered from the bottom up. They are handed out in that order, so whoever holds a layer may
+// wait for those below it: each of them has been taken by somebody, and the lowest waits for nobody. May be
+// used by many threads at once.
 class LayerStages {
  public:
   explicit LayerStages(std::size_t count) : layers_(count) {}
 
-  // The lowest layer that is not unpacked and has not been handed out; empty once all are, or after a failure.
+  // The lowest layer that is not unpacked and has not been handed out; empty once all are, or after a
+  // failure.
   std::optional<std::size_t> next();
 
   void set_fetched(std::size_t layer);  // its blob is in the store

@@ -82,7 +82,8 @@ Result<void> Unpacker::start_threads(std::size_t count) {
       threads_.emplace_back([this] { work(); });
     } catch (const std::system_error& error) {
       if (i > 0) return {};  // fewer do as well
-      return fail(Code::ResourceExhausted, fmt::format("cannot start a thread to unpack layers: {}", error.what()));
+      return fail(Code::ResourceExhausted,
+                  fmt::format("cannot start a thread to unpack layers: {}", error.what()));
     }
   }
   return {};
@@ -128,8 +129,8 @@ Result<void> Unpacker::unpack_new(Store& store, std::size_t index, std::size_t t
   return store.adopt_layer(target, {layer.record.chain_id, layer.record.diff_id, unpacked.size_bytes});
 }
 
-// Only layers that are whole and verified are looked into: what a layer takes from them depends on its chain id
-// alone.
+// Only layers that are whole and verified are looked into: what a layer takes from them depends on its chain
+// id alone.
 ParentLayers Unpacker::parents_of(std::size_t index) {
   return {index, [this, index](std::size_t depth) { return stages_.await_unpacked(index - 1 - depth); }};
 }

@@ -14,9 +14,10 @@
 
 namespace berth::image {
 
-// Each layer is unpacked once, by one process at a time, to the directory that the store keeps under its chain
-// id. Layers wait for those below only where an entry refers to them. Several layers are in work at once: no
-// more than there are processors, and than an eighth of the memory holds if each takes what a hostile blob may.
+// Each layer is unpacked once, by one process at a time, to the directory that the store keeps under its
+// chain id. Layers wait for those below only where an entry refers to them. Several layers are in work at
+// once: no more than there are processors, and than an eighth of the memory holds if each takes what a
+// hostile blob may.
 class Unpacker {
  public:
   struct Layer {
@@ -26,18 +27,20 @@ class Unpacker {
   // The layers of an image, bottom first; there are as many of one as of the other.
   static std::vector<Layer> layers_of(const Manifest& manifest, const ImageConfig& config);
 
-  // Starts the threads; each layer waits for its fetched(). `progress` outlives the unpacker. `at_once` layers are
-  // in work at a time; 0: as many as suit this machine.
+  // Starts the threads; each layer waits for its fetched(). `progress` outlives the unpacker. `at_once`
+  // layers are in work at a time; 0: as many as suit this machine.
   static Result<std::unique_ptr<Unpacker>> start(Store& store, std::vector<Layer> layers,
                                                  term::Progress& progress, unsigned at_once = 0);
   ~Unpacker();  // what is not finished is given up
   Unpacker(const Unpacker&) = delete;
   Unpacker& operator=(const Unpacker&) = delete;
 
-  // Layer `index`'s blob is in the store. May be called by any thread; gives the failure there has been, if any.
+  // Layer `index`'s blob is in the store. May be called by any thread; gives the failure there has been, if
+  // any.
   Result<void> fetched(std::size_t index);
-  // Waits for all layers, whose blobs have all been fetched. On failure, layers finished so far stay, and nothing
-  // half done; the error names the layer: DataLoss where one is not what the configuration's diff id says.
+  // Waits for all layers, whose blobs have all been fetched. On failure, layers finished so far stay, and
+  // nothing half done; the error names the layer: DataLoss where one is not what the configuration's diff id
+  // says.
   Result<void> finish();
 
  private:

@@ -1,5 +1,5 @@
-// Layers of one image at the same time: that they really overlap, that they wait where they must, and that one
-// that fails ends the others. The order of events is forced by when blobs arrive, never by timing.
+// Layers of one image at the same time: that they really overlap, that they wait where they must, and that
+// one that fails ends the others. The order of events is forced by when blobs arrive, never by timing.
 #include "image/unpack/unpacker.hpp"
 
 #include <fmt/core.h>
@@ -89,9 +89,9 @@ TEST_F(UnpackerTest, ALongChainOfLayersThatNeedEachOtherEnds) {
 
 TEST_F(UnpackerTest, TheResultDoesNotDependOnTheOrderOfArrival) {
   Store store = open();
-  const std::vector<std::string> archives{
-      whole(entry({"usr/", '5', "", "", 0750}) + symlink("lib", "usr")), file("lib/a", "1") + end(),
-      file("lib/.wh.a") + end(), hard_link("copy", "lib") + end()};
+  const std::vector<std::string> archives{whole(entry({"usr/", '5', "", "", 0750}) + symlink("lib", "usr")),
+                                          file("lib/a", "1") + end(), file("lib/.wh.a") + end(),
+                                          hard_link("copy", "lib") + end()};
   const auto layers = layers_of(store, archives);
   auto unpacker = *Unpacker::start(store, layers, progress_, 4);
   for (const std::size_t i : {3U, 2U, 1U, 0U}) ASSERT_TRUE(unpacker->fetched(i).has_value());
@@ -104,8 +104,8 @@ TEST_F(UnpackerTest, TheResultDoesNotDependOnTheOrderOfArrival) {
 
 TEST_F(UnpackerTest, OneThatFailsEndsThoseThatWaitAndIsNamed) {
   Store store = open();
-  const auto layers = layers_of(
-      store, {whole(file("../out")), whole(hard_link("a", "b")), whole(file("never fetched"))});
+  const auto layers =
+      layers_of(store, {whole(file("../out")), whole(hard_link("a", "b")), whole(file("never fetched"))});
   auto unpacker = *Unpacker::start(store, layers, progress_, 3);
   static_cast<void>(unpacker->fetched(1));
   static_cast<void>(unpacker->fetched(0));
