@@ -283,7 +283,7 @@ def around_hybrid(command: list[str] = ()) -> list[str]:
     if not V2_CONTROLLERS.exists():
         return list(command)
     script = f'mount --bind /dev/null {V2_CONTROLLERS} && exec "$@"'
-    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *command]
+    return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, "sh", *command]
 
 
 def runtime(name: str) -> Runtime:

@@ -44,7 +44,7 @@ def test_the_words_that_clients_look_for(runtime):
     assert "does not exist" in said or "No such file" in said
 
 
-@pytest.mark.needs("RFC 3339 time")
+@pytest.mark.needs("absolute rootfs in the state")
 def test_rootfs_and_time(container):
     """Fields that runc and crun add, which clients read."""
     container.create("true")
