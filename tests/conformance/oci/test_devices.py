@@ -5,7 +5,7 @@ import pytest
 
 # major:minor of the memory devices of the kernel's list (admin-guide/devices.txt).
 DEFAULTS = {"null": "1:3", "zero": "1:5", "full": "1:7", "random": "1:8", "urandom": "1:9", "tty": "5:0"}
-KMSG = {"type": "c", "major": 1, "minor": 11}
+FUSE = {"type": "c", "major": 10, "minor": 229}
 
 
 def test_default_devices(container):
@@ -35,8 +35,8 @@ def test_without_a_terminal_there_is_no_console(container):
 
 
 def test_a_listed_device(container):
-    container.linux["devices"] = [{"path": "/dev/harbour", **KMSG, "fileMode": 0o640, "uid": 1000, "gid": 50}]
-    assert container.output("stat", "-c", "%F %t:%T %a %u:%g", "/dev/harbour") == "character special file 1:b 640 1000:50\n"
+    container.linux["devices"] = [{"path": "/dev/harbour", **FUSE, "fileMode": 0o640, "uid": 1000, "gid": 50}]
+    assert container.output("stat", "-c", "%F %t:%T %a %u:%g", "/dev/harbour") == "character special file a:e5 640 1000:50\n"
 
 
 def test_a_listed_block_device(container):
@@ -50,12 +50,13 @@ def test_a_listed_fifo(container):
 
 
 def test_a_listed_device_in_a_directory_of_its_own(container):
-    container.linux["devices"] = [{"path": "/dev/deep/harbour", **KMSG}]
-    assert "1:b" in container.output("stat", "-c", "%t:%T", "/dev/deep/harbour")
+    container.linux["devices"] = [{"path": "/dev/deep/harbour", **FUSE}]
+    assert "a:e5" in container.output("stat", "-c", "%t:%T", "/dev/deep/harbour")
 
 
 def test_a_default_device_that_is_listed_too(container):
     container.linux["devices"] = [{"path": "/dev/null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 0, "gid": 0}]
+    container.linux["resources"]["devices"].append({"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rw"})
     container.run("sh", "-c", "echo >/dev/null")
 
 
@@ -65,37 +66,37 @@ def test_an_unknown_type(container):
     container.create_fails()
 
 
-TRY_KMSG = "mknod /tmp/kmsg c 1 11 && head -c 0 /tmp/kmsg"
+TRY = "mknod /tmp/fuse c 10 229 && head -c 0 /tmp/fuse"
 
 
 def test_a_device_may_be_made_but_not_opened(container):
-    done = container.run("sh", "-c", TRY_KMSG, code=1)
-    assert "Operation not permitted" in done.stderr and (container.rootfs / "tmp/kmsg").exists()
+    done = container.run("sh", "-c", TRY, code=1)
+    assert "Operation not permitted" in done.stderr and (container.rootfs / "tmp/fuse").exists()
 
 
 def test_an_allowed_device(container):
-    container.linux["resources"]["devices"].append({"allow": True, **KMSG, "access": "rw"})
-    container.run("sh", "-c", TRY_KMSG)
+    container.linux["resources"]["devices"].append({"allow": True, **FUSE, "access": "rw"})
+    container.run("sh", "-c", TRY)
 
 
 def test_access_is_exact(container):
-    container.linux["resources"]["devices"].append({"allow": True, **KMSG, "access": "w"})
-    container.run("sh", "-c", TRY_KMSG, code=1)
+    container.linux["resources"]["devices"].append({"allow": True, **FUSE, "access": "w"})
+    container.run("sh", "-c", TRY, code=1)
 
 
 def test_later_entries_win(container):
-    container.linux["resources"]["devices"] += [{"allow": True, **KMSG, "access": "rwm"}, {"allow": False, **KMSG, "access": "r"}]
-    container.run("sh", "-c", TRY_KMSG, code=1)
+    container.linux["resources"]["devices"] += [{"allow": True, **FUSE, "access": "rwm"}, {"allow": False, **FUSE, "access": "r"}]
+    container.run("sh", "-c", TRY, code=1)
 
 
 def test_a_whole_class(container):
-    container.linux["resources"]["devices"].append({"allow": True, "type": "c", "major": 1, "access": "rw"})
-    container.run("sh", "-c", TRY_KMSG)
+    container.linux["resources"]["devices"].append({"allow": True, "type": "c", "major": 10, "access": "rw"})
+    container.run("sh", "-c", TRY)
 
 
 def test_everything(container):
     container.linux["resources"]["devices"] = [{"allow": True, "access": "rwm"}]
-    container.run("sh", "-c", TRY_KMSG)
+    container.run("sh", "-c", TRY)
 
 
 def test_default_devices_are_allowed(container):
@@ -103,7 +104,7 @@ def test_default_devices_are_allowed(container):
 
 
 def test_the_kernels_list(container):
-    container.linux["resources"]["devices"].append({"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"})
+    container.linux["resources"]["devices"].append({"allow": True, **FUSE, "access": "rw"})
     container.create("true")
     listed = (container.cgroup("devices") / "devices.list").read_text().splitlines()
     assert "c 10:229 rw" in listed and "c 1:3 rwm" in listed and "a *:* rwm" not in listed
@@ -111,11 +112,11 @@ def test_the_kernels_list(container):
 
 def test_exec_is_held_too(container):
     container.started()
-    container.exec("sh", "-c", TRY_KMSG, code=1)
+    container.exec("sh", "-c", TRY, code=1)
 
 
 def test_a_host_device_is_the_hosts(container):
     """A node of the container has the numbers that the configuration says, whatever is at that path outside."""
-    container.linux["devices"] = [{"path": "/dev/zero", **KMSG}]
+    container.linux["devices"] = [{"path": "/dev/zero", **FUSE}]
     assert pathlib.Path("/dev/zero").exists()
-    assert container.output("stat", "-c", "%t:%T", "/dev/zero") in ("1:b\n", "1:5\n")
+    assert container.output("stat", "-c", "%t:%T", "/dev/zero") in ("a:e5\n", "1:5\n")

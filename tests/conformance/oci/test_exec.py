@@ -106,8 +106,8 @@ def test_detached_with_a_pid_file(container):
     container.started()
     file = container.bundle / "pid"
     container.exec("sleep", "998", options=("--detach", "--pid-file", file))
-    words = pathlib.Path(f"/proc/{file.read_text()}/cmdline").read_text().split("\0")
-    assert words[:2] == ["sleep", "998"]
+    words = pathlib.Path(f"/proc/{file.read_text()}/cmdline")
+    wait_until(lambda: words.read_text().split("\0")[:2] == ["sleep", "998"])
 
 
 def test_its_children_belong_to_the_container(container):
