@@ -9,7 +9,7 @@ PYTEST := /usr/bin/python3 -m pytest
 SOURCES = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test check demo bench fuzz asan tsan coverage format tidy install uninstall clean
+.PHONY: help setup build test conformance check demo bench fuzz asan tsan coverage format tidy install uninstall clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,10 @@ build:  ## programs into build/release/bin
 
 test: setup build  ## everything: unit tests, style, end to end, conformance
 	@tools/test --preset $(PRESET)
+
+conformance: build  ## the suites of the OCI runtime, on crun and runc as well, counted side by side
+	@tools/setup test
+	@BERTH_OCI_RUNTIMES=berth-oci,crun,runc BERTH_BIN=$(CURDIR)/$(BUILD)/bin $(PYTEST) tests/conformance/oci
 
 check: build  ## the quick part: unit tests and style
 	@tools/setup test

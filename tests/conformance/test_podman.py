@@ -105,7 +105,7 @@ def test_privileged(podman):
 
 
 def test_init(podman):
-    assert "catatonit" in podman.run("--init", IMAGE, "cat", "/proc/1/cmdline").stdout or shutil.which("catatonit") is None
+    assert podman.run("--init", IMAGE, "cat", "/proc/1/cmdline").stdout.startswith("/run/podman-init")
 
 
 def test_hostname_and_sysctl(podman):
@@ -256,7 +256,9 @@ def test_health(podman):
 
 
 def test_pods(podman):
-    """Containers of a pod share namespaces by path."""
+    """Containers of a pod share namespaces by path. podman cannot be told lower limits for the pod's own."""
+    if podman.runtime != "berth-oci" and not oci_peers.has_capability(24):
+        pytest.skip(f"{podman.runtime}: fails without CAP_SYS_RESOURCE")
     pod = podman("pod", "create", "--infra-image", IMAGE, "--infra-command", "/bin/sleep 1000", "--network", "none", "--share",
                  "ipc,net,uts,pid").stdout.strip()
     first = podman("run", "--detach", "--pod", pod, IMAGE, "sleep", "999").stdout.strip()

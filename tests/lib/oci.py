@@ -265,6 +265,12 @@ class Container:
     def limit(self, controller: str, file: str) -> str:
         return (self.cgroup(controller) / file).read_text().strip()
 
+    def sweep(self) -> None:
+        """Removes what a runtime left in the control group trees."""
+        for depth in ("*", "*/*", "*/*/*"):
+            for path in CGROUPS.glob(f"{depth}/{self.id}"):
+                path.rmdir()
+
     def close(self) -> list[str]:
         """Ends and forgets it, whatever became of it; gives what is left of it all the same."""
         if (self.runtime.state / self.id).exists():

@@ -52,6 +52,10 @@ def new_container(runtime):
         return made[-1]
 
     yield make
+    if oci_peers.why_not(runtime.name, "clean failures"):
+        for container in made:
+            container.runtime("delete", "--force", container.id, code=None)
+            container.sweep()
     left = [entry for container in made for entry in container.close()]
     assert not left, "left behind:\n" + "\n".join(left)
 
