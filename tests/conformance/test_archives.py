@@ -1,5 +1,6 @@
 """Image archives to and from other tools, and archives that lie."""
 import gzip
+import hashlib
 import json
 import os
 import pathlib
@@ -173,8 +174,48 @@ def refused(berth, archive: pathlib.Path, *words: str) -> None:
     assert [word for word in words if word not in message] == [], message
     assert berth("image", "ls", "-q").stdout == ""
     berth("image", "check")
-    left = [path for part in ("blobs", "layers", "tmp", "ingest") for path in (berth.root / part).glob("*/*")]
+    left = [path for where in ("blobs/*/*", "layers/*", "ingest/*") for path in berth.root.glob(where)]
     assert left == [], "a refused archive leaves nothing behind"
+
+
+@pytest.mark.parametrize("form", ["tar", "directory"])
+def test_blobs_under_sha512_load(form, berth, tmp_path):
+    """image-spec, descriptor.md: sha512 is the other registered algorithm."""
+    layer, files = images.busybox_layer(), {}
+    document = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [images.digest(layer)]}}
+
+    def blob(data: bytes, kind: str) -> dict:
+        name = hashlib.sha512(data).hexdigest()
+        files[f"blobs/sha512/{name}"] = data
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha512:{name}", "size": len(data)}
+
+    manifest = {"schemaVersion": 2, "config": blob(json.dumps(document).encode(), "config.v1+json"),
+                "layers": [blob(layer, "layer.v1.tar")]}
+    put = blob(json.dumps(manifest).encode(), "manifest.v1+json") | {"annotations": {"org.opencontainers.image.ref.name": NAME}}
+    files["oci-layout"] = b'{"imageLayoutVersion": "1.0.0"}'
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [put]}).encode()
+    (tmp_path / "sha512.tar").write_bytes(tar_of(files))
+    if form == "directory":
+        (tmp_path / "layout").mkdir()
+        run("tar", "-xf", tmp_path / "sha512.tar", "-C", tmp_path / "layout")
+    berth.load(tmp_path / ("sha512.tar" if form == "tar" else "layout"))
+    assert berth("run", "--rm", "--network", "none", NAME, "echo", "fine").stdout == "fine\n"
+    berth("image", "check")
+
+
+def test_the_format_may_be_given_before_the_command(loaded, tmp_path):
+    loaded("--format", "oci-archive", "image", "save", "--quiet", "-o", tmp_path / "saved.tar", NAME)
+    assert "index.json" in tarfile.open(tmp_path / "saved.tar").getnames()
+    assert "docker-archive" in loaded("--format", "json", "image", "save", "-o", tmp_path / "no", NAME, code=125).stderr
+
+
+def test_an_id_that_another_image_keeps_is_not_deleted(berth, tmp_path):
+    """Two manifests of one configuration: their layers differ in compression alone."""
+    for number, compression in enumerate(("gzip", "zstd")):
+        images.write_archive(tmp_path / compression, [images.busybox_layer()], f"localhost/twin{number}:1", None, compression)
+        berth.load(tmp_path / compression)
+    assert "Deleted" not in berth("image", "rm", "localhost/twin0:1").stdout
+    assert "Deleted: sha256:" in berth("image", "rm", "localhost/twin1:1").stdout
 
 
 def test_a_truncated_archive_is_refused(original, berth, tmp_path):
@@ -188,6 +229,7 @@ def test_a_truncated_archive_is_refused(original, berth, tmp_path):
 def test_what_is_no_archive_is_refused(content, berth, tmp_path):
     (tmp_path / "odd.tar").write_bytes(content)
     refused(berth, tmp_path / "odd.tar", "odd.tar")
+    assert "layer" not in berth("image", "load", "-i", tmp_path / "odd.tar", code=125).stderr
 
 
 @pytest.mark.parametrize("which", [manifest_name, layer_name])

@@ -4,7 +4,9 @@ import json
 import os
 import stat
 import subprocess
+import urllib.parse
 
+import images
 import pytest
 from registry import Registry
 from scripted_registry import ScriptedRegistry
@@ -237,3 +239,71 @@ def test_credentials_do_not_follow_a_redirect(berth, home):
         pull(berth, f"{registry.host}/x", "--creds", f"bob:{SECRET}", env=home)
         assert image and len(elsewhere.requests) == len(blobs)
         assert all("authorization" not in headers for _, _, headers in elsewhere.requests)
+
+
+class UploadServer(ScriptedRegistry):
+    """Takes blobs and manifests by the distribution-spec's uploads, in one request or in two; keeps what arrived."""
+
+    def __init__(self):
+        super().__init__()
+        self.taken: dict[str, bytes] = {}
+        self.pending = b""
+        self.routes = AnyPath(self.answer)
+
+    def answer(self, request):
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        path, _, query = request.path.partition("?")
+        if request.command == "HEAD":
+            return request.reply(404, {})
+        if request.command == "POST":
+            self.pending = b""
+            return request.reply(202, {"Location": f"{path}session"})
+        self.pending += body
+        if request.command == "PATCH":
+            return request.reply(202, {"Location": path})
+        name = urllib.parse.parse_qs(query).get("digest", [path.rsplit("/", 1)[1]])[0]
+        self.taken[name], self.pending = self.pending, b""
+        return request.reply(201, {"Location": path})
+
+
+class AnyPath(dict):
+    """Routes that send every path to one handler."""
+
+    def __init__(self, handler):
+        super().__init__()
+        self.handler = handler
+
+    def get(self, _path, _default=None):
+        return self.handler
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_push_is_redirected_body_and_all_but_no_credentials(status, berth, home, busybox_archive, tmp_path):
+    berth.load(busybox_archive)
+    with ScriptedRegistry() as front, UploadServer() as store:
+        def send_on(request):
+            request.rfile.read(int(request.headers.get("Content-Length") or 0))
+            if not request.headers.get("Authorization"):
+                return request.reply(401, {"WWW-Authenticate": 'Basic realm="x"'})
+            return request.reply(status, {"Location": f"{store.url}{request.path}"})
+
+        front.routes = AnyPath(send_on)
+        berth("image", "push", "--plain-http", "--creds", f"bob:{SECRET}", "localhost/busybox:latest", f"{front.host}/x:1", env=home)
+        assert all("authorization" not in headers for _, _, headers in store.requests)
+        manifest = json.loads(store.taken.pop("1"))
+        assert set(store.taken) == {blob["digest"] for blob in [manifest["config"], *manifest["layers"]]}
+        assert all(images.digest(content) == name for name, content in store.taken.items())
+
+
+def test_a_push_is_not_turned_into_something_else(berth, home, busybox_archive):
+    berth.load(busybox_archive)
+    with ScriptedRegistry() as front, UploadServer() as store:
+        def send_on(request):
+            request.rfile.read(int(request.headers.get("Content-Length") or 0))
+            if request.command == "HEAD":
+                return request.reply(404, {})
+            return request.reply(303, {"Location": f"{store.url}{request.path}"})
+
+        front.routes = AnyPath(send_on)
+        refused = berth("image", "push", "--plain-http", "localhost/busybox:latest", f"{front.host}/x:1", env=home, code=125)
+        assert "303" in refused.stderr and store.requests == []

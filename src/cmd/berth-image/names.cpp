@@ -82,7 +82,9 @@ Result<void> remove_one(Store& store, const std::string& word, bool force) {
   }
   for (const std::string& name : by_name ? std::vector{record.name} : names)
     TRY(print(fmt::format("Untagged: {}\n", name)));
-  if (last && owners.empty()) TRY(print(fmt::format("Deleted: {}\n", record.config.text())));
+  // Another image may have the same configuration, and with it the id.
+  const bool gone = last && owners.empty() && !TRY(store.find_image(record.config.text()));
+  if (gone) TRY(print(fmt::format("Deleted: {}\n", record.config.text())));
   return {};
 }
 

@@ -39,7 +39,7 @@ Result<void> write_output(const std::string& path, const std::function<Result<vo
 
 struct SaveCommand {
   std::string output;
-  std::string format = "docker-archive";
+  std::string format;
   std::vector<std::string> names;
   bool many = false;
   bool quiet = false;
@@ -60,7 +60,9 @@ Result<std::vector<image::SavedImage>> gather(Store& store, const std::vector<st
 }
 
 Result<int> save(const Context& context, const SaveCommand& command) {
-  const auto format = TRY(image::parse_archive_format(command.format));
+  std::string wanted = command.format.empty() ? context.format : command.format;
+  if (wanted.empty()) wanted = "docker-archive";
+  const auto format = TRY(image::parse_archive_format(wanted));
   Store store = TRY(context.open_store());
   const auto images = TRY(gather(store, command.names));
   const auto progress = context.progress(command.quiet);

@@ -20,7 +20,8 @@ class Source {
   virtual Result<bool> has(const std::string& name) = 0;
   // A document, of kMaxManifestBytes at most. NotFound names it.
   virtual Result<std::string> read(const std::string& name) = 0;
-  // Size and sha256 digest of a file. Descriptor::media_type stays empty.
+  // Size and digest of a file: sha512 where its name says so (blobs/sha512/), sha256 otherwise.
+  // Descriptor::media_type stays empty.
   virtual Result<Descriptor> describe(const std::string& name) = 0;
   // An open file, for looking at its first bytes.
   virtual Result<sys::Fd> open(const std::string& name) = 0;

@@ -83,10 +83,15 @@ class TarSource : public Source {
   }
 
  private:
+  // A layout names its blobs by digest, in either algorithm; everything else is known by its sha256.
+  static Hasher hasher_for(const std::string& name) {
+    return Hasher(name.starts_with("blobs/sha512/") ? "sha512" : "sha256");
+  }
+
   Result<void> spool_file(TarReader& archive, const std::string& name) {
     Spooled file{fmt::format("{}/{}", directory_, ++count_), {}};
     const sys::Fd fd = TRY(sys::open(file.path, O_WRONLY | O_CREAT | O_EXCL, 0600));
-    Hasher hasher;
+    Hasher hasher = hasher_for(name);
     while (const auto block = TRY(archive.read())) {
       if (block->offset != file.descriptor.size) {
         return fail(Code::InvalidArgument, "a sparse file: no image archive holds such");

@@ -19,8 +19,7 @@ constexpr int kMaxWindowLog =
     27;  // 128 MiB: what `zstd --long` makes and `zstd -d` takes without being asked
 
 Failure damaged(std::string_view what) {
-  return fail(Code::DataLoss,
-              fmt::format("the layer's {}: the blob is damaged; remove it and pull again", what));
+  return fail(Code::DataLoss, fmt::format("the {}: it is damaged", what));
 }
 
 // The compressed side: one buffer, refilled from the file.
@@ -185,7 +184,7 @@ bool is_zstd_skippable(std::string_view bytes) {
 
 Result<std::unique_ptr<Decoder>> open_decoder(int blob, Progress progress) {
   Input input(blob, std::move(progress));
-  TRY_DURING("cannot read the layer", input.fill(4));
+  TRY_DURING("cannot read its first bytes", input.fill(4));
   const std::string_view first = input.bytes();
   if (first.starts_with(kGzipMagic)) return std::unique_ptr<Decoder>(new GzipDecoder(std::move(input)));
   if (first.starts_with(kZstdMagic) || is_zstd_skippable(first)) {

@@ -51,7 +51,7 @@ Result<EntryType> type_of(archive_entry* entry, const std::string& path) {
       return EntryType::Fifo;
     default:
       return fail(Code::InvalidArgument,
-                  fmt::format("entry {}: a file type that layers cannot hold", quoted(path)));
+                  fmt::format("entry {}: a file type that images cannot hold", quoted(path)));
   }
 }
 
@@ -121,7 +121,7 @@ Failure TarReader::State::failure(int status) {
   if (source_error) return fail(*source_error);
   const char* reason = archive_error_string(handle.get());
   return fail(Code::DataLoss,
-              fmt::format("the layer is not a sound tar archive: {}",
+              fmt::format("not a sound tar archive: {}",
                           reason == nullptr ? fmt::format("libarchive error {}", status) : reason));
 }
 
@@ -188,7 +188,7 @@ Result<std::optional<TarReader::Block>> TarReader::read() {
     return std::optional<Block>{};
   }
   if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return state_->failure(status);
-  if (offset < 0) return fail(Code::DataLoss, "the layer is not a sound tar archive: a negative offset");
+  if (offset < 0) return fail(Code::DataLoss, "not a sound tar archive: a negative offset");
   return std::optional(Block{{static_cast<const char*>(bytes), size}, static_cast<std::uint64_t>(offset)});
 }
 

@@ -11,11 +11,14 @@ namespace {
 constexpr int kMaxRedirects = 8;
 constexpr int kMaxAnswers = 2;  // to one 401 after another
 
-bool is_redirect(const Response& response) {
-  switch (response.status) {
+// 307 and 308 ask for the same request, body and all, elsewhere; the others would turn a push into a GET
+// (RFC 9110, 15.4).
+bool may_follow(std::string_view method, int status) {
+  switch (status) {
     case 301:
     case 302:
     case 303:
+      return method == "GET" || method == "HEAD";
     case 307:
     case 308:
       return true;
@@ -62,7 +65,6 @@ Result<Url> Client::api(std::string_view path) const {
 Result<Response> Client::follow(Request request, const std::string& authorization) {
   const Url& home = session_->endpoint().base;
   const Headers own_headers = request.headers;
-  const bool may_follow = request.method == "GET" || request.method == "HEAD";
   for (int hop = 0; hop <= kMaxRedirects; ++hop) {
     if (home.is_https() && !request.url.is_https()) {
       return fail(Code::PermissionDenied, fmt::format("{} sends us to {} without TLS: refused",
@@ -73,7 +75,7 @@ Result<Response> Client::follow(Request request, const std::string& authorizatio
       request.headers.add("Authorization", authorization);
     }
     Response response = TRY_DURING(request.url.host(), connection_.send(request));
-    if (!may_follow || !is_redirect(response)) return response;
+    if (!may_follow(request.method, response.status)) return response;
     const auto location = response.headers.find("Location");
     if (!location) {
       return fail(Code::InvalidArgument,
