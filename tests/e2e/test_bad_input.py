@@ -10,6 +10,7 @@ import images
 import pytest
 from berth import Berth
 from leaks import LeakCheck
+from scripted_registry import ScriptedRegistry
 
 IMAGE = "localhost/busybox:latest"
 
@@ -173,16 +174,29 @@ def used_bytes(directory: pathlib.Path) -> int:
     return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
-def test_a_full_disk_stops_a_load_and_frees_what_it_took(small_disk, tmp_path):
+def text_of(size: int) -> bytes:
+    """Compresses to a tenth, so that its blob fits where its file does not; no zeros, which would be no blocks."""
+    return (b"0123456789abcdef" * 4 + b"\n") * (size // 65)
+
+
+# What is pulled here is not compressed: blob and file take 4 MiB each.
+@pytest.mark.parametrize("command, content, step", [
+    ("load", os.urandom(12 << 20), "cannot load"), ("load", text_of(24 << 20), "cannot unpack layer"),
+    ("pull", os.urandom(12 << 20), "cannot store blob"), ("pull", text_of(4 << 20), "cannot unpack layer")],
+    ids=["load", "load-unpacking", "pull", "pull-unpacking"])
+def test_a_full_disk_stops_an_image_and_nothing_stays(command, content, step, small_disk, tmp_path):
+    layers = [images.Layer().directory("./").file("small", "x").bytes(), images.Layer().file("large", content).bytes()]
     archive = tmp_path / "large.tar"
-    images.write_archive(archive, [images.Layer().file("large", os.urandom(12 << 20)).bytes()], "localhost/large:1")
-    with Berth(root=small_disk / "root") as berth:
+    images.write_archive(archive, layers, "localhost/large:1")
+    with Berth(root=small_disk / "root") as berth, ScriptedRegistry() as registry:
+        registry.serve_layers("large", layers)
+        words = ["load", "-i", archive] if command == "load" else ["pull", "--plain-http", f"{registry.host}/large"]
         berth("image", "ls")
         before = used_bytes(small_disk)
-        done = berth("image", "load", "-i", archive, code=125)
-        assert "No space left on device" in done.stderr, done
+        done = berth("image", *words, code=125)
+        assert "No space left on device" in done.stderr and "berth image prune" in done.stderr and step in done.stderr, done
         assert berth("image", "ls", "-q").stdout == ""
-        berth("image", "prune", "-f", code=None)
+        assert [path for where in ("blobs/*/*", "layers/*", "ingest/*") for path in berth.root.glob(where)] == []
         assert used_bytes(small_disk) <= before + (256 << 10)
 
 
