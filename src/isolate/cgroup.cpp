@@ -49,7 +49,7 @@ class ControlGroup final : public Isolator {
   std::string_view name() const override { return "cgroup"; }
 
   Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
-    const auto host = TRY(sys::CgroupHost::probe());
+    const sys::CgroupHost& host = *TRY(cgroup_host());
     if (!host.writable) return require_nothing(instance.config, host);
     plan.cgroup = TRY(sys::Cgroup::create(host, cgroup_path(instance.config), instance.config.resources));
     if (confines_devices(instance.config) && host.why_not("devices").empty()) {
@@ -81,10 +81,16 @@ class ControlGroup final : public Isolator {
 
 }  // namespace
 
+Result<const sys::CgroupHost*> cgroup_host() {
+  static const Result<sys::CgroupHost> host = sys::CgroupHost::probe();
+  if (!host) return fail(host.error());
+  return &*host;
+}
+
 std::string cgroup_path(const UnitConfig& config) { return "berth/" + config.id; }
 
 Result<std::unique_ptr<sys::Cgroup>> find_cgroup(const UnitConfig& config) {
-  const auto host = TRY(sys::CgroupHost::probe());
+  const sys::CgroupHost& host = *TRY(cgroup_host());
   if (!host.writable) return std::unique_ptr<sys::Cgroup>();
   auto group = sys::Cgroup::open(host, cgroup_path(config));
   if (!group && group.error().code == Code::NotFound) return std::unique_ptr<sys::Cgroup>();

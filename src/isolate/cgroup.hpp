@@ -9,6 +9,9 @@
 
 namespace berth::isolate {
 
+// What the machine offers, read once: it does not change under a running program.
+Result<const sys::CgroupHost*> cgroup_host();
+
 // "berth/<id>", relative to where this host lets berth make groups.
 std::string cgroup_path(const UnitConfig& config);
 

@@ -6,29 +6,57 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 
 namespace berth::sys {
 namespace {
 
-// Called by the loader for the program and each library; their read-only segments hold nothing that a file
-// does not.
-int forget_read_only_pages(dl_phdr_info* info, std::size_t, void*) {
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+constexpr std::uintptr_t kPageBytes = 4096;
+
+// What madvise(2) is told of the program's own segments; -1: nothing.
+struct SegmentAdvice {
+  int read_only = -1;
+  int writable = -1;
+};
+
+// Called by the loader for the program and each library.
+int advise_segments(dl_phdr_info* info, std::size_t, void* data) {
+  const auto& advice = *static_cast<const SegmentAdvice*>(data);
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const auto& segment = info->dlpi_phdr[i];
-    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
-    const std::uintptr_t start = (info->dlpi_addr + segment.p_vaddr) & ~(page - 1);
+    const int word = (segment.p_flags & PF_W) != 0 ? advice.writable : advice.read_only;
+    if (segment.p_type != PT_LOAD || word < 0) continue;
+    const std::uintptr_t start = (info->dlpi_addr + segment.p_vaddr) & ~(kPageBytes - 1);
     const std::uintptr_t end = info->dlpi_addr + segment.p_vaddr + segment.p_memsz;
-    ::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
+    ::madvise(reinterpret_cast<void*>(start), end - start, word);
   }
   return 0;
 }
 
+void advise(SegmentAdvice advice) { ::dl_iterate_phdr(advise_segments, &advice); }
+
+// Makes the heap `bytes` larger than it is, with all pages there.
+void grow_heap(std::size_t bytes) {
+  void* const block = ::malloc(bytes);
+  if (block == nullptr) return;
+  const auto start = reinterpret_cast<std::uintptr_t>(block) & ~(kPageBytes - 1);
+  ::madvise(reinterpret_cast<void*>(start), bytes, MADV_POPULATE_WRITE);
+  ::free(block);
+}
+
 }  // namespace
+
+void prepare_for_a_short_run(std::size_t heap_bytes) {
+  constexpr int kNever = 1 << 24;  // the largest that M_MMAP_THRESHOLD takes is 32 MiB
+  ::mallopt(M_TRIM_THRESHOLD, kNever);
+  ::mallopt(M_MMAP_THRESHOLD, kNever);
+  advise({.read_only = MADV_POPULATE_READ, .writable = MADV_POPULATE_WRITE});
+  grow_heap(heap_bytes);
+}
 
 void release_idle_memory() {
   ::malloc_trim(0);
-  ::dl_iterate_phdr(forget_read_only_pages, nullptr);
+  advise({.read_only = MADV_DONTNEED});  // these hold nothing that a file does not
 }
 
 }  // namespace berth::sys

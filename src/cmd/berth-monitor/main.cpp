@@ -7,6 +7,16 @@
 #include "base/log.hpp"
 #include "node/monitor/monitor.hpp"
 #include "node/monitor/spawn.hpp"
+#include "sys/memory.hpp"
+
+namespace {
+
+constexpr std::size_t kHeapBytes = 256 << 10;  // of a start, measured
+
+// Before the constructors of all that is linked in, which touch a good part of it.
+[[gnu::constructor(101)]] void prepare() { berth::sys::prepare_for_a_short_run(kHeapBytes); }
+
+}  // namespace
 
 int main(int argc, char** argv) {
   auto task = berth::node::parse_monitor_arguments({argv + 1, argv + argc});

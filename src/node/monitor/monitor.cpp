@@ -57,6 +57,9 @@ class Monitor {
   Result<void> live();
 
   MonitorTask task_;
+  // Open while much is written, so that one connection serves it all; closed while the unit just runs, for
+  // what it costs in memory.
+  std::optional<InstanceStore> records_;
   isolate::UnitConfig config_;
   unit::Unit* unit_ = nullptr;
   std::optional<Session> session_;
@@ -65,8 +68,8 @@ class Monitor {
 };
 
 Result<void> Monitor::prepare() {
-  auto store = TRY(InstanceStore::open(task_.paths));
-  config_ = TRY(store.get(task_.id)).config;
+  records_ = TRY(InstanceStore::open(task_.paths));
+  config_ = TRY(records_->get(task_.id)).config;
   unit_ = &unit::unit_of(config_.unit);
   auto log = TRY(LogWriter::open(task_.paths.log_file(task_.id), {}));
   session_.emplace(TRY(Clients::listen(task_.paths.run_dir(task_.id))), std::move(log));
@@ -158,14 +161,18 @@ Result<std::optional<milliseconds>> Monitor::conclude(const Run& run, const Endi
 
 Result<void> Monitor::live() {
   for (bool first = true;; first = false) {
+    if (!records_) records_ = TRY(InstanceStore::open(task_.paths));
     Run run = TRY(begin(first));
     if (first) announce(run);
+    records_.reset();
     session_->run(run.pidfd.get(), std::move(streams_));
+    records_ = TRY(InstanceStore::open(task_.paths));
     const Ending ending = finish(run);
     const auto pause = TRY(conclude(run, ending));
     const std::string code = ending.exit_code ? std::to_string(*ending.exit_code) : "";
     if (pause) {
       session_->clients().tell(Message::Ended, code + "r");
+      records_.reset();
       session_->idle(Session::Clock::now() + *pause);
       if (!session_->stop_requested()) continue;
       TRY(TRY(InstanceStore::open(task_.paths)).set_state(task_.id, State::Exited));
