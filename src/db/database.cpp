@@ -188,6 +188,7 @@ std::int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid
 std::int64_t Database::changes() const { return sqlite3_changes64(connection_.get()); }
 
 Result<void> Database::transaction(const std::function<Result<void>()>& body) {
+  if (sqlite3_get_autocommit(connection_.get()) == 0) return body();
   TRY(execute("BEGIN IMMEDIATE"));
   auto result = body();
   if (result) result = execute("COMMIT");

@@ -44,9 +44,8 @@ class Statement {
   int next_parameter_ = 1;
 };
 
-// A handle on a connection, which all handles of one thread on one file share: so a transaction must end
-// before another handle begins one. Used by the thread that opened it. Other processes' writers are waited
-// for (10 s at most).
+// A handle on a connection, which all handles of one thread on one file share. Used by the thread that opened
+// it. Other processes' writers are waited for (10 s at most).
 class Database {
  public:
   // Opens or makes `path` and brings it to the newest schema: migration i (from 0) takes version i to i + 1,
@@ -63,7 +62,8 @@ class Database {
   std::int64_t last_insert_id() const;
   std::int64_t changes() const;
 
-  // Runs `body` inside BEGIN IMMEDIATE ... COMMIT; rolls back where it fails.
+  // Runs `body` inside BEGIN IMMEDIATE ... COMMIT; rolls back where it fails. Within another transaction,
+  // also of another handle, it is a part of that one.
   Result<void> transaction(const std::function<Result<void>()>& body);
 
  private:

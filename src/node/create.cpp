@@ -8,8 +8,7 @@
 namespace berth::node {
 namespace {
 
-Result<void> fill_instance(const Paths& paths, const isolate::UnitConfig& config) {
-  TRY(sys::make_dir(paths.state_dir(config.id), 0700));
+Result<void> pin_image(const Paths& paths, const isolate::UnitConfig& config) {
   if (config.image.empty()) return {};
   auto images = TRY(image::Store::open(paths.root));
   return images.pin(config.id, TRY(images.get_image(config.image_id)));
@@ -35,13 +34,18 @@ Result<sys::Fd> create_instance(const Paths& paths, InstanceStore& store, const 
   constexpr std::chrono::seconds kForeverAlmost{
       10};  // only a recovery that takes it for a stray can hold it, briefly
   sys::Fd lock = TRY(lock_instance(paths, config.id, kForeverAlmost));
-  if (const auto inserted = store.insert(config); !inserted) {
+  const auto recorded = store.together([&]() -> Result<void> {
+    TRY(store.insert(config));
+    TRY_DURING(fmt::format("cannot create {}", config.name), pin_image(paths, config));
+    return {};
+  });
+  if (!recorded) {
     static_cast<void>(sys::remove_tree(paths.run_dir(config.id)));
-    return fail(inserted.error());
+    return fail(recorded.error());
   }
-  if (auto filled = fill_instance(paths, config); !filled) {
+  if (auto made = sys::make_dir(paths.state_dir(config.id), 0700); !made) {
     static_cast<void>(remove_instance(paths, config));
-    return fail(std::move(filled).error().during(fmt::format("cannot create {}", config.name)));
+    return fail(std::move(made).error().during(fmt::format("cannot create {}", config.name)));
   }
   return lock;
 }

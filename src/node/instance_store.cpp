@@ -69,6 +69,10 @@ Result<InstanceStore> InstanceStore::open(const Paths& paths) {
   return InstanceStore(TRY(db::Database::open(paths.database(), {"node", {kTables}})));
 }
 
+Result<void> InstanceStore::together(const std::function<Result<void>()>& changes) {
+  return database_.transaction(changes);
+}
+
 Result<void> InstanceStore::insert(const isolate::UnitConfig& config) {
   auto statement = TRY(database_.prepare(
       "INSERT INTO instances (id, name, state, config, created_ns) VALUES (?, ?, 'creating', ?, ?)"));

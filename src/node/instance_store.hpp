@@ -27,6 +27,10 @@ class InstanceStore {
  public:
   static Result<InstanceStore> open(const Paths& paths);
 
+  // All that `changes` does to the database, here and in the image store, or nothing of it; and one write
+  // instead of several.
+  Result<void> together(const std::function<Result<void>()>& changes);
+
   // A new row in state Creating. AlreadyExists where the name is taken.
   Result<void> insert(const isolate::UnitConfig& config);
   // By name, id, or a prefix of an id that fits one instance only. NotFound, or InvalidArgument where it is

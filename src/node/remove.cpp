@@ -11,8 +11,10 @@ Result<void> remove_instance(const Paths& paths, const isolate::UnitConfig& conf
   if (TRY(store.get(config.id)).state != State::Removing) TRY(store.set_state(config.id, State::Removing));
   TRY(unit::unit_of(config.unit).cleanup(config));
   TRY(sys::remove_tree(paths.state_dir(config.id)));
-  if (!config.image.empty()) TRY(TRY(image::Store::open(paths.root)).unpin(config.id));
-  TRY(store.erase(config.id));
+  TRY(store.together([&]() -> Result<void> {
+    if (!config.image.empty()) TRY(TRY(image::Store::open(paths.root)).unpin(config.id));
+    return store.erase(config.id);
+  }));
   return sys::remove_tree(paths.run_dir(config.id));
 }
 

@@ -153,7 +153,11 @@ Result<std::optional<milliseconds>> Monitor::conclude(const Run& run, const Endi
   const bool stopped = instance.stop_requested || session_->stop_requested();
   const bool again =
       should_restart(config_.restart, ending.exit_code.value_or(255), instance.restarts, stopped);
-  TRY(store.set_ended(task_.id, again ? State::Restarting : State::Exited, ending));
+  TRY(store.together([&]() -> Result<void> {
+    TRY(store.set_ended(task_.id, again ? State::Restarting : State::Exited, ending));
+    const bool last = !again && config_.remove_on_exit;
+    return last ? store.set_state(task_.id, State::Removing) : Result<void>();
+  }));
   if (!again) return std::optional<milliseconds>{};
   return std::optional(
       backoff_.next(std::chrono::duration_cast<milliseconds>(Session::Clock::now() - run.began)));
