@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/text.hpp"
+#include "isolate/cgroup.hpp"
 #include "isolate/mount_steps.hpp"
 
 namespace berth::isolate {
@@ -60,7 +61,7 @@ void close_tmpfs(LaunchPlan& plan, const CgroupView& view) {
 }  // namespace
 
 Result<void> mount_cgroups(LaunchPlan& plan, const CgroupView& view) {
-  const auto host = TRY(sys::CgroupHost::probe());
+  const sys::CgroupHost& host = *TRY(cgroup_host());
   if (host.mode == sys::CgroupMode::V2) {
     if (!view.own_namespace)
       return show_host_directory(plan, group_below(plan, host.v2_mount), view.destination, view.attributes);
