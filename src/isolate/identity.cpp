@@ -8,8 +8,8 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "isolate/isolator.hpp"
-#include "isolate/mount_steps.hpp"
+#include "isolate/every_process.hpp"
+#include "isolate/process_attributes.hpp"
 #include "isolate/user.hpp"
 #include "sys/capability.hpp"
 #include "sys/mount_target.hpp"
@@ -49,56 +49,23 @@ void change_user(LaunchPlan& plan) {
                });
 }
 
-class User final : public Isolator {
- public:
-  std::string_view name() const override { return "user"; }
-  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
-    return resolve(instance.config, plan);
-  }
-  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
-    return resolve(target.config, plan);
-  }
-};
+Result<void> add_change_of_user(const UnitConfig&, LaunchPlan& plan) {
+  change_user(plan);
+  return {};
+}
 
-class ChangeUser final : public Isolator {
- public:
-  std::string_view name() const override { return "change-user"; }
-  Result<void> prepare(const Instance&, LaunchPlan& plan) const override {
-    change_user(plan);
-    return {};
-  }
-  Result<void> prepare_exec(const ExecTarget&, LaunchPlan& plan) const override {
-    change_user(plan);
-    return {};
-  }
-};
-
-class Capabilities final : public Isolator {
- public:
-  std::string_view name() const override { return "capabilities"; }
-  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
-    return add(instance.config, plan);
-  }
-  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
-    return add(target.config, plan);
-  }
-
- private:
-  static Result<void> add(const UnitConfig& config, LaunchPlan& plan) {
-    // A new user namespace starts with all capabilities (over itself), whatever its maker holds.
-    const auto held = config.userns ? sys::all_capabilities() : sys::held_capabilities();
-    const auto mask =
-        TRY(sys::resolve_capabilities(config.cap_add, config.cap_drop, config.privileged, held));
-    plan.finally("drop capabilities from the bounding set",
-                 [mask]() noexcept { return sys::limit_bounding_set(mask); });
-    plan.finally("keep capabilities for now",
-                 []() noexcept { return sys::keep_capabilities_across_setuid(); });
-    change_user(plan);
-    plan.finally("set capabilities",
-                 [mask]() noexcept { return sys::set_capabilities(sys::CapabilitySets::of(mask)); });
-    return {};
-  }
-};
+Result<void> add_capabilities(const UnitConfig& config, LaunchPlan& plan) {
+  // A new user namespace starts with all capabilities (over itself), whatever its maker holds.
+  const auto held = config.userns ? sys::all_capabilities() : sys::held_capabilities();
+  const auto mask = TRY(sys::resolve_capabilities(config.cap_add, config.cap_drop, config.privileged, held));
+  plan.finally("drop capabilities from the bounding set",
+               [mask]() noexcept { return sys::limit_bounding_set(mask); });
+  plan.finally("keep capabilities for now", []() noexcept { return sys::keep_capabilities_across_setuid(); });
+  change_user(plan);
+  plan.finally("set capabilities",
+               [mask]() noexcept { return sys::set_capabilities(sys::CapabilitySets::of(mask)); });
+  return {};
+}
 
 int make_directories(const char* path) noexcept {
   int fd = -1;
@@ -130,10 +97,7 @@ class Session final : public Isolator {
     if (config.tty) set_default(plan, "TERM", "xterm");
     plan.finally(fmt::format("change to the working directory {}", config.cwd),
                  [cwd = config.cwd]() noexcept { return ::chdir(cwd.c_str()) != 0 ? errno : 0; });
-    plan.finally("set the umask", []() noexcept {
-      ::umask(022);
-      return 0;
-    });
+    add_umask(plan, 022);
     return {};
   }
 };
@@ -141,15 +105,15 @@ class Session final : public Isolator {
 }  // namespace
 
 const Isolator& user_isolator() {
-  static const User isolator;
+  static const EveryProcess isolator("user", resolve);
   return isolator;
 }
 const Isolator& change_user_isolator() {
-  static const ChangeUser isolator;
+  static const EveryProcess isolator("change-user", add_change_of_user);
   return isolator;
 }
 const Isolator& capabilities_isolator() {
-  static const Capabilities isolator;
+  static const EveryProcess isolator("capabilities", add_capabilities);
   return isolator;
 }
 const Isolator& session_isolator() {

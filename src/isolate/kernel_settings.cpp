@@ -1,16 +1,16 @@
 // Names, numbers and limits that the kernel keeps for a unit: hostname, loopback, sysctls, rlimits.
-#include <fcntl.h>
+#include "isolate/kernel_settings.hpp"
+
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/log.hpp"
-#include "base/text.hpp"
-#include "isolate/isolator.hpp"
+#include "isolate/every_process.hpp"
 #include "sys/capability.hpp"
 #include "sys/process.hpp"
 #include "sys/rlimit.hpp"
+#include "sys/sysctl.hpp"
 
 namespace berth::isolate {
 namespace {
@@ -38,78 +38,69 @@ class Network final : public Isolator {
   }
 };
 
-// The sysctls that a namespace of its own keeps away from the host (Docker's list; kernel's
-// Documentation/admin-guide).
-Result<void> check_sysctl(const UnitConfig& config, const std::string& key) {
-  const bool ipc = key.starts_with("kernel.msg") || key.starts_with("kernel.shm") || key == "kernel.sem" ||
-                   key.starts_with("fs.mqueue.");
-  const bool network = key.starts_with("net.") && config.network == NetworkMode::None;
-  if (ipc || network || config.privileged) return {};
-  const char* why = key.starts_with("net.") ? "it would change the host's network (--network host)"
-                                            : "it is not confined to the unit's namespaces";
-  return fail(Code::InvalidArgument, fmt::format("--sysctl {}: {}", key, why));
+// The sysctls that a namespace of its own keeps away from the host (runc and Docker agree on the list; the
+// kernel's Documentation/admin-guide/sysctl).
+bool is_own(std::string_view path, const SysctlScope& scope) {
+  if (scope.everything) return true;
+  if (path.starts_with("net/")) return scope.network;
+  if (path == "kernel/domainname" || path == "kernel/hostname") return scope.uts;
+  const bool ipc = path.starts_with("kernel/msg") || path.starts_with("kernel/shm") || path == "kernel/sem" ||
+                   path.starts_with("fs/mqueue/");
+  return ipc && scope.ipc;
 }
 
-int write_setting(const char* path, const std::string& value) noexcept {
-  const sys::Fd fd(::open(path, O_WRONLY | O_CLOEXEC));
-  if (!fd) return errno;
-  return ::write(fd.get(), value.data(), value.size()) < 0 ? errno : 0;
+SysctlScope scope_of(const UnitConfig& config) {
+  return {.ipc = true, .network = config.network == NetworkMode::None, .everything = config.privileged};
 }
 
 class Sysctl final : public Isolator {
  public:
   std::string_view name() const override { return "sysctl"; }
   Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
-    for (const auto& [key, value] : instance.config.sysctls) {
-      TRY(check_sysctl(instance.config, key));
-      std::string path = "/proc/sys/" + key;
-      std::replace(path.begin(), path.end(), '.', '/');
-      if (path.find("//") != std::string::npos || key.find('/') != std::string::npos) {
-        return fail(Code::InvalidArgument, fmt::format("--sysctl {}: not a sysctl name", key));
-      }
-      plan.then(fmt::format("set sysctl {}", key),
-                [path, value = value]() noexcept { return write_setting(path.c_str(), value); });
-    }
+    for (const auto& [key, value] : instance.config.sysctls)
+      TRY(add_sysctl(plan, key, value, scope_of(instance.config), "--sysctl"));
     return {};
   }
 };
 
-class Rlimits final : public Isolator {
- public:
-  std::string_view name() const override { return "rlimits"; }
-  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
-    return add(instance.config, plan);
-  }
-  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
-    return add(target.config, plan);
-  }
+Result<void> add_rlimits(const UnitConfig& config, LaunchPlan& plan) {
+  for (const Rlimit& wanted : config.rlimits) TRY(add_rlimit(plan, wanted, "--ulimit"));
+  return {};
+}
 
- private:
-  static Result<void> add(const UnitConfig& config, LaunchPlan& plan) {
-    for (const Rlimit& wanted : config.rlimits) {
-      const int resource = TRY(sys::rlimit_number(wanted.name));
-      const auto limit = TRY(clamp(resource, wanted));
-      plan.finally(fmt::format("set --ulimit {}", wanted.name),
-                   [resource, limit]() noexcept { return sys::set_rlimit(resource, limit); });
-    }
-    return {};
-  }
-
-  // Without CAP_SYS_RESOURCE a hard limit can only go down: goes as far as it can, and says so.
-  static Result<sys::RlimitPair> clamp(int resource, const Rlimit& wanted) {
-    sys::RlimitPair limit{wanted.soft, wanted.hard};
-    const auto present = TRY(sys::get_rlimit(resource));
-    const bool may_raise = (sys::held_capabilities() & sys::capability_bit(24)) != 0;  // CAP_SYS_RESOURCE
-    if (may_raise || limit.hard <= present.hard) return limit;
-    log::warn(
-        "--ulimit {}: {} is above the hard limit of {}, which this machine does not let berth raise; using "
-        "that",
-        wanted.name, limit.hard, present.hard);
-    return sys::RlimitPair{std::min(limit.soft, present.hard), present.hard};
-  }
-};
+Result<sys::RlimitPair> clamp(int resource, const Rlimit& wanted, std::string_view field) {
+  sys::RlimitPair limit{wanted.soft, wanted.hard};
+  const auto present = TRY(sys::get_rlimit(resource));
+  const bool may_raise = (sys::held_capabilities() & sys::capability_bit(24)) != 0;  // CAP_SYS_RESOURCE
+  if (may_raise || limit.hard <= present.hard) return limit;
+  log::warn(
+      "{} {}: {} is above the hard limit of {}, which this machine does not let berth raise; using that",
+      field, wanted.name, limit.hard, present.hard);
+  return sys::RlimitPair{std::min(limit.soft, present.hard), present.hard};
+}
 
 }  // namespace
+
+Result<void> add_sysctl(LaunchPlan& plan, const std::string& key, const std::string& value,
+                        const SysctlScope& scope, std::string_view field) {
+  const std::string path = TRY_DURING(field, sys::sysctl_path(key));
+  if (!is_own(path, scope)) {
+    const char* why = path.starts_with("net/") ? "it would change the host's network (--network host)"
+                                               : "it is not confined to the unit's namespaces";
+    return fail(Code::InvalidArgument, fmt::format("{} {}: {}", field, key, why));
+  }
+  plan.then(fmt::format("set sysctl {}", key),
+            [path, value]() noexcept { return sys::write_sysctl(path.c_str(), value.data(), value.size()); });
+  return {};
+}
+
+Result<void> add_rlimit(LaunchPlan& plan, const Rlimit& wanted, std::string_view field) {
+  const int resource = TRY(sys::rlimit_number(wanted.name));
+  const auto limit = TRY(clamp(resource, wanted, field));
+  plan.finally(fmt::format("set {} {}", field, wanted.name),
+               [resource, limit]() noexcept { return sys::set_rlimit(resource, limit); });
+  return {};
+}
 
 const Isolator& hostname_isolator() {
   static const Hostname isolator;
@@ -124,7 +115,7 @@ const Isolator& sysctl_isolator() {
   return isolator;
 }
 const Isolator& rlimits_isolator() {
-  static const Rlimits isolator;
+  static const EveryProcess isolator("rlimits", add_rlimits);
   return isolator;
 }
 

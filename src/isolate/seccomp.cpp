@@ -1,7 +1,7 @@
 // No new privileges, and the system call filter.
 #include <memory>
 
-#include "isolate/isolator.hpp"
+#include "isolate/every_process.hpp"
 #include "isolate/seccomp_profile.hpp"
 #include "sys/capability.hpp"
 #include "sys/paths.hpp"
@@ -14,22 +14,10 @@ bool sets_no_new_privileges(const UnitConfig& config) {
   return config.no_new_privileges && !config.privileged;
 }
 
-void add_no_new_privileges(const UnitConfig& config, LaunchPlan& plan) {
+Result<void> add_no_new_privileges(const UnitConfig& config, LaunchPlan& plan) {
   if (sets_no_new_privileges(config)) plan.finally("set no-new-privileges", sys::set_no_new_privileges);
+  return {};
 }
-
-class NoNewPrivileges final : public Isolator {
- public:
-  std::string_view name() const override { return "no-new-privileges"; }
-  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
-    add_no_new_privileges(instance.config, plan);
-    return {};
-  }
-  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
-    add_no_new_privileges(target.config, plan);
-    return {};
-  }
-};
 
 Result<std::unique_ptr<ChildStep>> install_step(const UnitConfig& config) {
   const auto held = config.userns ? sys::all_capabilities() : sys::held_capabilities();
@@ -44,7 +32,7 @@ Result<std::unique_ptr<ChildStep>> install_step(const UnitConfig& config) {
 }
 
 Result<void> add_filter(const UnitConfig& config, LaunchPlan& plan) {
-  add_no_new_privileges(config, plan);
+  TRY(add_no_new_privileges(config, plan));
   if (config.privileged || config.seccomp == "unconfined") return {};
   auto step = TRY(install_step(config));
   // Without no-new-privileges installing takes CAP_SYS_ADMIN, so it comes before any privilege is given away.
@@ -53,25 +41,14 @@ Result<void> add_filter(const UnitConfig& config, LaunchPlan& plan) {
   return {};
 }
 
-class Seccomp final : public Isolator {
- public:
-  std::string_view name() const override { return "seccomp"; }
-  Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
-    return add_filter(instance.config, plan);
-  }
-  Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
-    return add_filter(target.config, plan);
-  }
-};
-
 }  // namespace
 
 const Isolator& no_new_privileges_isolator() {
-  static const NoNewPrivileges isolator;
+  static const EveryProcess isolator("no-new-privileges", add_no_new_privileges);
   return isolator;
 }
 const Isolator& seccomp_isolator() {
-  static const Seccomp isolator;
+  static const EveryProcess isolator("seccomp", add_filter);
   return isolator;
 }
 
