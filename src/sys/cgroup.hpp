@@ -95,6 +95,16 @@ struct CgroupHost {
   std::string why_not(std::string_view controller) const;
 };
 
+// One value to be written for one option of the command line or field of a configuration.
+struct CgroupSetting {
+  std::string_view flag;        // "--cpus", "linux.resources.cpu.shares"
+  std::string_view controller;  // "cpu"; "" for a file that every group has
+  std::string file;             // "cpu.max"
+  std::string value;
+
+  bool operator==(const CgroupSetting&) const = default;
+};
+
 // One unit's control group (one directory a hierarchy). What it made outlives the process: remove() is the
 // caller's.
 class Cgroup {
@@ -113,17 +123,41 @@ class Cgroup {
   // Also on a live group. Memory below what is in use is refused (FailedPrecondition).
   virtual Result<void> apply(const Resources& resources) = 0;
   virtual Result<void> set_devices(const std::vector<DeviceRule>& rules) = 0;
-  virtual Result<void> freeze(bool frozen) = 0;  // waits until it is so
-  virtual Result<bool> frozen() = 0;
   virtual Result<std::vector<pid_t>> pids() = 0;  // in it and below
   virtual Result<CgroupStats> stats() = 0;
-  // Kills all that is in it (frozen or not), waits, removes the directories. Absent is fine.
-  virtual Result<void> kill_all() = 0;
+  virtual Result<bool> frozen() = 0;
   // Removes the directories; FailedPrecondition where processes are left. Absent is fine.
   virtual Result<void> remove() = 0;
   // A descriptor for clone3's CLONE_INTO_CGROUP; -1 under v1.
   virtual int clone_fd() const = 0;
   virtual std::vector<std::string> directories() const = 0;
+
+  // Files by name, for what Resources has no word for. set() makes or enables the controller where the group
+  // does not have it yet; FailedPrecondition, beginning with the flag, where it cannot be had.
+  virtual bool is_v2() const = 0;
+  virtual Result<void> set(const CgroupSetting& setting) = 0;
+  // Nothing where the group has no such file.
+  virtual Result<std::optional<std::string>> read(std::string_view controller, const std::string& file) = 0;
+  // Hands the group itself, not its limits, to a user: what the kernel lists in /sys/kernel/cgroup/delegate.
+  // FailedPrecondition under v1, where that is not safe.
+  virtual Result<void> delegate(uid_t uid, gid_t gid) = 0;
+
+  // Waits until it is so; at most 10 s, then it is as it was.
+  Result<void> freeze(bool frozen);
+  // Kills all that is in it (frozen or not), waits, removes the directories. Absent is fine.
+  Result<void> kill_all();
+  // Sends a signal to each process in it and below.
+  Result<void> signal_all(int signal);
+
+ protected:
+  explicit Cgroup(std::string path) : path_(std::move(path)) {}
+  virtual Result<void> request_freeze(bool frozen) = 0;
+  virtual Result<bool> is_empty() = 0;  // also where it is gone
+  virtual Result<void> kill_once() = 0;
+  // Undoes a creation that failed: what `filled` says is kept.
+  static Result<std::unique_ptr<Cgroup>> keep_if(Result<void> filled, std::unique_ptr<Cgroup> group);
+
+  std::string path_;
 };
 
 }  // namespace berth::sys

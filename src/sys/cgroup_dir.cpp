@@ -150,6 +150,17 @@ Result<void> CgroupDir::attach(pid_t pid) const {
   return {};
 }
 
+Result<void> CgroupDir::give_to(uid_t uid, gid_t gid, const std::vector<std::string>& files) const {
+  if (::chown(path_.c_str(), uid, gid) != 0)
+    return fail_errno(fmt::format("cannot give {} to user {}", path_, uid));
+  for (const std::string& file : files) {
+    if (file.empty() || file.find('/') != std::string::npos) continue;
+    if (::fchownat(fd_.get(), file.c_str(), uid, gid, 0) != 0 && errno != ENOENT)
+      return fail_errno(fmt::format("cannot give {}/{} to user {}", path_, file, uid));
+  }
+  return {};
+}
+
 Result<std::vector<pid_t>> CgroupDir::pids() const {
   std::vector<pid_t> pids;
   TRY(collect_pids(path_, kMaxDepth, pids));

@@ -10,19 +10,10 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "sys/cgroup.hpp"
 #include "sys/fd.hpp"
 
 namespace berth::sys {
-
-// One value to be written for one option of the command line.
-struct CgroupSetting {
-  std::string_view flag;        // "--cpus"
-  std::string_view controller;  // "cpu"
-  std::string file;             // "cpu.max"
-  std::string value;
-
-  bool operator==(const CgroupSetting&) const = default;
-};
 
 // Owns the directory's descriptor, not the directory: it lives on until remove_group().
 class CgroupDir {
@@ -43,6 +34,8 @@ class CgroupDir {
   // A file of one number; nothing for "max".
   Result<std::optional<std::uint64_t>> read_number(const std::string& file) const;
   Result<void> attach(pid_t pid) const;
+  // The directory and those of `files` that it has become a user's.
+  Result<void> give_to(uid_t uid, gid_t gid, const std::vector<std::string>& files) const;
   // Processes in it and in the groups below, in no order.
   Result<std::vector<pid_t>> pids() const;
 

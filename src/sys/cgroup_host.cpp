@@ -18,8 +18,9 @@ using Hierarchy = CgroupHost::Hierarchy;
 
 // The controllers that berth has a use for; options such as "rw" or "name=systemd" stand among them in
 // mountinfo.
-constexpr std::array<std::string_view, 7> kUsed = {"cpu",     "cpuacct", "cpuset", "memory",
-                                                   "devices", "freezer", "pids"};
+constexpr std::array<std::string_view, 12> kUsed = {"cpu",     "cpuacct",  "cpuset", "memory",
+                                                    "devices", "freezer",  "pids",   "hugetlb",
+                                                    "net_cls", "net_prio", "rdma",   "misc"};
 constexpr std::string_view kBlkio = "blkio";  // v2 calls it "io"
 
 bool is_used(std::string_view controller) {

@@ -18,9 +18,8 @@ namespace {
 // write for each rule: those two come when they are asked for.
 constexpr std::array<std::string_view, 6> kAlways = {"freezer", "cpu", "cpuacct", "memory", "pids", "blkio"};
 
-constexpr int kFreezeTimeoutMs = 10000;
+constexpr int kAdoptTimeoutMs = 10000;
 constexpr int kFreezeBeforeKillMs = 500;
-constexpr int kKillTimeoutMs = 10000;
 
 // A new cpuset is empty and takes nobody in: each level starts with what the one above has.
 Result<void> fill_cpuset(const std::string& base, const std::string& path) {
@@ -43,7 +42,7 @@ bool V1Cgroup::Part::holds(std::string_view controller) const {
   return std::find(controllers.begin(), controllers.end(), controller) != controllers.end();
 }
 
-V1Cgroup::V1Cgroup(const CgroupHost& host, std::string path) : host_(host), path_(std::move(path)) {
+V1Cgroup::V1Cgroup(const CgroupHost& host, std::string path) : Cgroup(std::move(path)), host_(host) {
   for (const CgroupHost::Hierarchy& hierarchy : host.v1) {
     parts_.push_back({hierarchy.controllers, hierarchy.base, std::nullopt});
   }
@@ -61,11 +60,8 @@ Result<std::unique_ptr<Cgroup>> V1Cgroup::create(const CgroupHost& host, const s
     }
     return group->apply(resources);
   };
-  if (auto filled = fill(); !filled) {
-    static_cast<void>(group->remove());
-    return fail(std::move(filled).error());
-  }
-  return std::unique_ptr<Cgroup>(std::move(group));
+  auto filled = fill();
+  return keep_if(std::move(filled), std::move(group));
 }
 
 Result<std::unique_ptr<Cgroup>> V1Cgroup::open(const CgroupHost& host, const std::string& path) {
@@ -109,7 +105,7 @@ Result<const CgroupDir*> V1Cgroup::require(std::string_view controller, std::str
 
 Result<void> V1Cgroup::adopt_processes(const CgroupDir& dir) {
   // What a member forks is born where its parent is, so a few rounds reach everybody.
-  TRY(wait_until(kFreezeTimeoutMs, [&]() -> Result<bool> {
+  TRY(wait_until(kAdoptTimeoutMs, [&]() -> Result<bool> {
     const std::vector<pid_t> inside = TRY(dir.pids());
     bool complete = true;
     for (const pid_t pid : TRY(pids())) {
@@ -150,8 +146,7 @@ Result<void> V1Cgroup::apply(const Resources& resources) {
   TRY(resources.check());
   const IoWeighing weighing = resources.io_weight ? probe_io_weighing("") : IoWeighing::None;
   for (const CgroupSetting& setting : TRY(v1_settings(TRY(with_kept_memory(resources)), weighing))) {
-    const CgroupDir* dir = TRY(require(setting.controller, setting.flag));
-    TRY(dir->set(setting));
+    TRY(set(setting));
   }
   return {};
 }
@@ -165,18 +160,23 @@ Result<void> V1Cgroup::set_devices(const std::vector<DeviceRule>& rules) {
   return {};
 }
 
-Result<void> V1Cgroup::freeze(bool frozen) {
+Result<void> V1Cgroup::set(const CgroupSetting& setting) {
+  return TRY(require(setting.controller, setting.flag))->set(setting);
+}
+
+Result<std::optional<std::string>> V1Cgroup::read(std::string_view controller, const std::string& file) {
+  const CgroupDir* dir = dir_of(controller);
+  if (dir == nullptr || !dir->has(file)) return std::optional<std::string>();
+  return std::optional<std::string>(TRY(dir->read(file)));
+}
+
+Result<void> V1Cgroup::delegate(uid_t, gid_t) {
+  return fail(Code::FailedPrecondition, "cgroup v1 has no safe way to hand a group to a user");
+}
+
+Result<void> V1Cgroup::request_freeze(bool frozen) {
   const CgroupDir* dir = TRY(require("freezer", frozen ? "pause" : "unpause"));
-  const std::string_view wanted = frozen ? "FROZEN" : "THAWED";
-  const bool reached = TRY(wait_until(kFreezeTimeoutMs, [&]() -> Result<bool> {
-    TRY(dir->write("freezer.state", wanted));
-    return trim(TRY(dir->read("freezer.state"))) == wanted;
-  }));
-  if (reached) return {};
-  if (frozen) TRY(dir->write("freezer.state", "THAWED"));
-  return fail(Code::DeadlineExceeded,
-              fmt::format("cannot {} {}: a process in it does not react within {} s",
-                          frozen ? "pause" : "unpause", path_, kFreezeTimeoutMs / 1000));
+  return dir->write("freezer.state", frozen ? "FROZEN" : "THAWED");
 }
 
 Result<bool> V1Cgroup::frozen() {
@@ -205,28 +205,16 @@ Result<void> V1Cgroup::kill_once() {
       return frozen();
     }));
   }
-  for (const pid_t pid : TRY(pids())) {
-    if (pid > 0) ::kill(pid, SIGKILL);
-  }
+  TRY(signal_all(SIGKILL));
   // Also what the workload froze by itself: a frozen process does not die.
   if (freezer != nullptr) TRY(write_below(freezer->path(), "freezer.state", "THAWED"));
   return {};
 }
 
-Result<void> V1Cgroup::kill_all() {
-  const bool empty = TRY(wait_until(kKillTimeoutMs, [&]() -> Result<bool> {
-    auto left = pids();
-    if (!left && left.error().code == Code::NotFound) return true;
-    if (TRY(std::move(left)).empty()) return true;
-    TRY(kill_once());
-    return false;
-  }));
-  if (!empty) {
-    return fail(Code::DeadlineExceeded,
-                fmt::format("cannot kill all processes of {}: {} are stuck in the kernel", path_,
-                            join_pids(TRY(pids()))));
-  }
-  return remove();
+Result<bool> V1Cgroup::is_empty() {
+  auto left = pids();
+  if (!left && left.error().code == Code::NotFound) return true;
+  return TRY(std::move(left)).empty();
 }
 
 Result<void> V1Cgroup::remove() {

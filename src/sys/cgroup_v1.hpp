@@ -23,14 +23,21 @@ class V1Cgroup final : public Cgroup {
   Result<void> attach(pid_t pid) override;
   Result<void> apply(const Resources& resources) override;
   Result<void> set_devices(const std::vector<DeviceRule>& rules) override;
-  Result<void> freeze(bool frozen) override;
   Result<bool> frozen() override;
   Result<std::vector<pid_t>> pids() override;
   Result<CgroupStats> stats() override;
-  Result<void> kill_all() override;
   Result<void> remove() override;
   int clone_fd() const override { return -1; }
   std::vector<std::string> directories() const override;
+  bool is_v2() const override { return false; }
+  Result<void> set(const CgroupSetting& setting) override;
+  Result<std::optional<std::string>> read(std::string_view controller, const std::string& file) override;
+  Result<void> delegate(uid_t uid, gid_t gid) override;
+
+ protected:
+  Result<void> request_freeze(bool frozen) override;
+  Result<bool> is_empty() override;
+  Result<void> kill_once() override;
 
  private:
   struct Part {
@@ -49,10 +56,7 @@ class V1Cgroup final : public Cgroup {
   Result<const CgroupDir*> require(std::string_view controller, std::string_view why);
   Result<void> adopt_processes(const CgroupDir& dir);
   Result<Resources> with_kept_memory(const Resources& resources);
-  Result<void> kill_once();
-
   CgroupHost host_;  // for its reasons why not
-  std::string path_;
   std::vector<Part> parts_;
 };
 

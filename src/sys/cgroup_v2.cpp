@@ -17,9 +17,6 @@ namespace {
 // Enabled for every unit, for its figures and its fair share; cpuset only when asked for.
 constexpr std::array<std::string_view, 4> kAlways = {"cpu", "memory", "pids", "io"};
 
-constexpr int kFreezeTimeoutMs = 10000;
-constexpr int kKillTimeoutMs = 10000;
-
 bool contains(const std::vector<std::string>& words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -86,11 +83,8 @@ Result<std::unique_ptr<Cgroup>> V2Cgroup::create(const CgroupHost& host, const s
     TRY(enable_down_to(host.v2_base, path, wanted_controllers(host)));
     return group->apply(resources);
   };
-  if (auto filled = fill(); !filled) {
-    static_cast<void>(group->remove());
-    return fail(std::move(filled).error());
-  }
-  return std::unique_ptr<Cgroup>(std::move(group));
+  auto filled = fill();
+  return keep_if(std::move(filled), std::move(group));
 }
 
 Result<std::unique_ptr<Cgroup>> V2Cgroup::open(const CgroupHost& host, const std::string& path) {
@@ -102,11 +96,13 @@ Result<std::unique_ptr<Cgroup>> V2Cgroup::open(const CgroupHost& host, const std
 Result<void> V2Cgroup::attach(pid_t pid) { return dir_.attach(pid); }
 
 Result<void> V2Cgroup::require(const CgroupSetting& setting) {
+  if (setting.controller.empty()) return {};
   if (const std::string why = host_.why_not(setting.controller); !why.empty()) {
     return fail(Code::FailedPrecondition, fmt::format("{}: {}", setting.flag, why));
   }
-  if (setting.controller == "cpuset")
-    TRY_DURING(setting.flag, enable_down_to(host_.v2_base, path_, {"cpuset"}));
+  const bool enabled = std::find(kAlways.begin(), kAlways.end(), setting.controller) != kAlways.end();
+  if (!enabled && setting.controller != "devices")
+    TRY_DURING(setting.flag, enable_down_to(host_.v2_base, path_, {std::string(setting.controller)}));
   return {};
 }
 
@@ -140,16 +136,26 @@ Result<void> V2Cgroup::set_devices(const std::vector<DeviceRule>& rules) {
   return {};
 }
 
-Result<void> V2Cgroup::freeze(bool frozen_wanted) {
-  TRY(dir_.write("cgroup.freeze", frozen_wanted ? "1" : "0"));
-  const bool reached =
-      TRY(wait_until(kFreezeTimeoutMs, [&]() -> Result<bool> { return TRY(frozen()) == frozen_wanted; }));
-  if (reached) return {};
-  if (frozen_wanted) TRY(dir_.write("cgroup.freeze", "0"));
-  return fail(Code::DeadlineExceeded,
-              fmt::format("cannot {} {}: a process in it does not react within {} s",
-                          frozen_wanted ? "pause" : "unpause", path_, kFreezeTimeoutMs / 1000));
+Result<void> V2Cgroup::set(const CgroupSetting& setting) {
+  TRY(require(setting));
+  return dir_.set(setting);
 }
+
+Result<std::optional<std::string>> V2Cgroup::read(std::string_view, const std::string& file) {
+  if (!dir_.has(file)) return std::optional<std::string>();
+  return std::optional<std::string>(TRY(dir_.read(file)));
+}
+
+Result<void> V2Cgroup::delegate(uid_t uid, gid_t gid) {
+  // runtime-spec, config-linux.md, "Cgroup ownership"; the list where the kernel gives none is its own as
+  // well.
+  const std::string names =
+      read_file("/sys/kernel/cgroup/delegate")
+          .value_or(std::string("cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n"));
+  return dir_.give_to(uid, gid, split(names, '\n'));
+}
+
+Result<void> V2Cgroup::request_freeze(bool frozen) { return dir_.write("cgroup.freeze", frozen ? "1" : "0"); }
 
 Result<bool> V2Cgroup::frozen() { return flat_value(TRY(dir_.read("cgroup.events")), "frozen") == 1; }
 
@@ -157,29 +163,15 @@ Result<std::vector<pid_t>> V2Cgroup::pids() { return dir_.pids(); }
 
 Result<CgroupStats> V2Cgroup::stats() { return read_v2_stats(dir_); }
 
-Result<void> V2Cgroup::kill_processes() {
-  auto killed = dir_.write("cgroup.kill", "1");
-  if (killed || killed.error().sys_errno != ENOENT) return killed;
-  for (const pid_t pid : TRY(dir_.pids())) {  // before Linux 5.14
-    if (pid > 0) ::kill(pid, SIGKILL);
-  }
-  return {};
+Result<bool> V2Cgroup::is_empty() {
+  const auto events = dir_.read("cgroup.events");
+  return !events || flat_value(*events, "populated") == 0;  // or removed
 }
 
-Result<void> V2Cgroup::kill_all() {
-  const bool empty = TRY(wait_until(kKillTimeoutMs, [&]() -> Result<bool> {
-    const auto events = dir_.read("cgroup.events");
-    if (!events) return true;  // removed
-    if (flat_value(*events, "populated") == 0) return true;
-    TRY(kill_processes());
-    return false;
-  }));
-  if (!empty) {
-    return fail(Code::DeadlineExceeded,
-                fmt::format("cannot kill all processes of {}: {} are stuck in the kernel", path_,
-                            join_pids(TRY(pids()))));
-  }
-  return remove();
+Result<void> V2Cgroup::kill_once() {
+  auto killed = dir_.write("cgroup.kill", "1");
+  if (killed || killed.error().sys_errno != ENOENT) return killed;
+  return signal_all(SIGKILL);  // before Linux 5.14
 }
 
 Result<void> V2Cgroup::remove() { return remove_group(dir_.path()); }

@@ -20,24 +20,29 @@ class V2Cgroup final : public Cgroup {
   Result<void> attach(pid_t pid) override;
   Result<void> apply(const Resources& resources) override;
   Result<void> set_devices(const std::vector<DeviceRule>& rules) override;
-  Result<void> freeze(bool frozen) override;
   Result<bool> frozen() override;
   Result<std::vector<pid_t>> pids() override;
   Result<CgroupStats> stats() override;
-  Result<void> kill_all() override;
   Result<void> remove() override;
   int clone_fd() const override { return dir_.fd(); }
   std::vector<std::string> directories() const override { return {dir_.path()}; }
+  bool is_v2() const override { return true; }
+  Result<void> set(const CgroupSetting& setting) override;
+  Result<std::optional<std::string>> read(std::string_view controller, const std::string& file) override;
+  Result<void> delegate(uid_t uid, gid_t gid) override;
+
+ protected:
+  Result<void> request_freeze(bool frozen) override;
+  Result<bool> is_empty() override;
+  Result<void> kill_once() override;
 
  private:
   V2Cgroup(const CgroupHost& host, std::string path, CgroupDir dir)
-      : host_(host), path_(std::move(path)), dir_(std::move(dir)) {}
+      : Cgroup(std::move(path)), host_(host), dir_(std::move(dir)) {}
   Result<void> require(const CgroupSetting& setting);
   Result<void> make_room(std::uint64_t memory_bytes);
-  Result<void> kill_processes();
 
   CgroupHost host_;
-  std::string path_;
   CgroupDir dir_;
 };
 
