@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "isolate/mount_steps.hpp"
+#include "sys/security_label.hpp"
 
 namespace berth::isolate {
 namespace {
@@ -125,8 +126,12 @@ void add_lower_directories(const std::string& all,
   }
 }
 
+// These have labels of the policy's own.
+bool takes_label(const std::string& type) { return type != "proc" && type != "sysfs" && type != "mqueue"; }
+
 std::vector<std::pair<std::string, std::string>> file_system_options(const MountRequest& request) {
   auto options = request.options.superblock;
+  if (!request.label.empty() && takes_label(request.type)) options.emplace_back("context", request.label);
   if (!request.source.empty()) options.emplace_back("source", request.source);
   for (const auto& [key, value] : request.options.data) {
     if (key == "lowerdir" && value.size() > kMaxValue)
@@ -160,6 +165,8 @@ Result<void> add_new(LaunchPlan& plan, const MountRequest& request) {
     return fail(Code::InvalidArgument, fmt::format("{}: idmap is for bind mounts", request.field));
   if (wanted.copy_up && request.type != "tmpfs")
     return fail(Code::InvalidArgument, fmt::format("{}: tmpcopyup is for tmpfs", request.field));
+  if (!request.label.empty())
+    TRY(sys::require_security_module(sys::SecurityModule::SeLinux, "linux.mountLabel"));
   if (request.type == "overlay" || request.source.starts_with("/")) return add_of_host_files(plan, request);
   NewFilesystem fs{request.type, request.destination, file_system_options(request), wanted.mount.set};
   fs.no_symlinks = request.type == "proc" || request.type == "sysfs";

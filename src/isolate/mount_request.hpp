@@ -19,12 +19,15 @@ struct MountRequest {
   // For idmap and ridmap: the mount's own mappings, or else the unit's.
   std::vector<sys::IdRange> users;
   std::vector<sys::IdRange> groups;
+  // linux.mountLabel, the SELinux context of what a new file system holds; a bind mount keeps its source's.
+  std::string label;
 };
 
 // Adds what makes the mount to the plan, after the steps that are there. A bind's source is opened now, as
 // are the host's files that another type names (overlay, a disk); with words for propagation it takes part in
 // the host's as they say, without any it does not. Where a source is a file the target is one too.
-// FailedPrecondition where the kernel cannot shift users on the source's file system.
+// FailedPrecondition where the kernel cannot shift users on the source's file system, or has no
+// SELinux for a label.
 Result<void> add_mount(LaunchPlan& plan, MountRequest request);
 
 }  // namespace berth::isolate

@@ -150,6 +150,20 @@ TEST_F(MountRequestTest, UsersAreShiftedAsMapped) {
   EXPECT_TRUE(refused.error().message.starts_with("mounts[0]: idmap without")) << refused.error().message;
 }
 
+TEST_F(MountRequestTest, ALabelNeedsSeLinux) {
+  if (sys::exists("/sys/fs/selinux/enforce")) GTEST_SKIP() << "this kernel has SELinux";
+  MountRequest wanted = request("/t", "tmpfs", "tmpfs", {});
+  wanted.label = "system_u:object_r:container_file_t:s0";
+  LaunchPlan plan;
+  const auto refused = add_mount(plan, wanted);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().message.starts_with("linux.mountLabel: this kernel"))
+      << refused.error().message;
+  wanted = request("/data", "bind", directory_ + "/src", {"rbind"});
+  wanted.label = "system_u:object_r:container_file_t:s0";
+  EXPECT_TRUE(add_mount(plan, wanted));
+}
+
 TEST_F(MountRequestTest, ATmpfsCanStartWithWhatItCovers) {
   EXPECT_EQ(mount(request("/old", "tmpfs", "tmpfs", {"tmpcopyup", "ro", "size=1m", "nodev"}),
                   [] {

@@ -345,6 +345,45 @@ TEST_P(CgroupTest, ACpusetComesToALiveGroup) {
   EXPECT_TRUE(CPU_ISSET(0, &set));
 }
 
+TEST_P(CgroupTest, FilesByName) {
+  if (!offers("pids")) GTEST_SKIP() << host_.why_not("pids");
+  MAKE();
+  OK(group_->set({"linux.resources.pids.limit", "pids", "pids.max", "9"}));
+  const auto read = group_->read("pids", "pids.max");
+  OK(read);
+  EXPECT_EQ(trim(read->value_or("absent")), "9");
+  EXPECT_FALSE(group_->read("pids", "pids.no-such-file")->has_value());
+  const auto refused = group_->set({"a field", "pids", "pids.no-such-file", "1"});
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().message.starts_with("a field: ")) << refused.error().message;
+  EXPECT_EQ(group_->set({"a field", "nothing", "nothing.max", "1"}).error().code, Code::FailedPrecondition);
+}
+
+TEST_P(CgroupTest, HandsItselfOverButNotItsLimits) {
+  MAKE();
+  const auto given = group_->delegate(1234, 2345);
+  if (host_.mode != CgroupMode::V2) {
+    EXPECT_EQ(given.error().code, Code::FailedPrecondition);
+    return;
+  }
+  OK(given);
+  const std::string directory = group_->directories()[0];
+  EXPECT_EQ(stat(directory)->st_uid, 1234U);
+  EXPECT_EQ(stat(directory + "/cgroup.procs")->st_gid, 2345U);
+  EXPECT_EQ(stat(directory + "/cgroup.freeze")->st_uid, 0U);
+}
+
+TEST_P(CgroupTest, SignalsReachEachProcess) {
+  MAKE();
+  Child first(sleep_on);
+  Child second(sleep_on);
+  OK(group_->attach(first.pid()));
+  OK(group_->attach(second.pid()));
+  OK(group_->signal_all(SIGTERM));
+  EXPECT_EQ(WTERMSIG(first.wait()), SIGTERM);
+  EXPECT_EQ(WTERMSIG(second.wait()), SIGTERM);
+}
+
 TEST_P(CgroupTest, WhatCannotBeKeptIsRefusedAndLeavesNothing) {
   // Every controller gone from the description: as on a kernel that does not have them.
   for (CgroupHost::Hierarchy& hierarchy : host_.v1) {

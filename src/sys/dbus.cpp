@@ -36,12 +36,14 @@ Result<DBusConnection> DBusConnection::open(const std::string& socket_path, bool
 // "EXTERNAL": the socket tells the peer who we are (D-Bus Specification, "Authentication Protocol").
 Result<void> DBusConnection::authenticate() {
   std::string begin(1, '\0');
-  begin += fmt::format("AUTH EXTERNAL {}\r\n", to_hex(std::to_string(::geteuid())));
+  // BEGIN goes along at once, as systemd's own clients do it: its server does not look at what it read
+  // together with a later BEGIN until more comes.
+  begin += fmt::format("AUTH EXTERNAL {}\r\nBEGIN\r\n", to_hex(std::to_string(::geteuid())));
   TRY(write_all(socket_.get(), begin));
   const std::string answer = TRY(read_line());
   if (!answer.starts_with("OK "))
     return fail(Code::Unauthenticated, fmt::format("user {} is not let in ({})", ::geteuid(), answer));
-  return write_all(socket_.get(), "BEGIN\r\n");
+  return {};
 }
 
 Result<std::string> DBusConnection::read_line() {
