@@ -29,14 +29,7 @@ Result<void> make_upper(const std::string& upper, const std::string& top_layer, 
   return {};
 }
 
-std::string escaped(std::string_view path) {
-  std::string text;
-  for (const char c : path) {
-    if (c == ':' || c == ',' || c == '\\') text += '\\';
-    text += c;
-  }
-  return text;
-}
+constexpr std::size_t kMaxOption = 255;  // fsconfig(2)
 
 // Overlay's options; keeps the strings that they point to.
 class OverlayOptions {
@@ -78,16 +71,28 @@ class OverlayOptions {
     return sys::make_mount("overlay", options_, 0);
   }
 
-  // Before Linux 6.7: all lower directories in one value.
+  // Before Linux 6.7: all lower directories in one value, which fsconfig(2) takes up to 255 bytes of. The
+  // layers are named by their descriptors, from the directory where those have the shortest names.
   Result<sys::Fd> mount_in_one_string(Result<sys::Fd> first_failure) {
     std::erase_if(options_, [](const sys::FsOption& option) {
       const std::string_view key = option.key;
       return key == "lowerdir+" || key == "upperdir" || key == "workdir";
     });
+    std::vector<sys::Fd> opened;
     std::string lower;
-    for (const std::string& layer : layers_) lower += (lower.empty() ? "" : ":") + escaped(layer);
+    for (const std::string& layer : layers_) {
+      opened.push_back(TRY(sys::open(layer, O_PATH | O_DIRECTORY)));
+      lower += fmt::format("{}{}", lower.empty() ? "" : ":", opened.back().get());
+    }
+    if (lower.size() > kMaxOption) {
+      return fail(Code::FailedPrecondition,
+                  fmt::format("an image of {} layers needs Linux 6.7 or newer", layers_.size()));
+    }
     options_.push_back({"lowerdir", lower.c_str(), -1});
+    const sys::Fd before = TRY(sys::open(".", O_PATH | O_DIRECTORY));
+    if (::chdir("/proc/self/fd") != 0) return fail_errno("cannot change to /proc/self/fd");
     auto made = mount_with_upper();
+    if (::fchdir(before.get()) != 0) return fail_errno("cannot change back to the working directory");
     return made ? std::move(made) : std::move(first_failure);
   }
 

@@ -36,6 +36,7 @@ IMAGE = "localhost/busybox:latest"
 # Each line of it: a name, and a shell command whose status decides.
 CHECKS = {
     "runs": 'test "$(run $image echo hello)" = hello',
+    "all layers are there": "test $(run $image sh -c 'ls -d /layer-*' | wc -l) = 12",
     "its own group is the root of what it sees": 'run -m 32m $image cat /sys/fs/cgroup/memory.max | grep -qx 33554432',
     "pids": """run --pids 4 $image sh -c 'for i in 1 2 3 4 5 6; do sleep 3 & done; wait' 2>&1 | grep -q "can't fork" """,
     "memory": 'run -m 16m --swap 0 $image dd if=/dev/zero of=/dev/null bs=64M count=1; test $? = 137',
@@ -90,7 +91,10 @@ def test_limits_freezing_and_devices_on_a_v2_kernel(tmp_path):
 
 
 def test_instances_on_a_v2_kernel(tmp_path, as_root):
-    archive = images.busybox(tmp_path / "busybox.tar", IMAGE)
+    # More layers than one mount option can name by their paths.
+    layers = [images.busybox_layer(), *(images.Layer().file(f"layer-{number}", "x").bytes() for number in range(12))]
+    archive = tmp_path / "busybox.tar"
+    images.write_archive(archive, layers, IMAGE)
     with Berth() as berth:
         berth.load(archive)
         files = guest.with_libraries(BIN / "berth", BIN / "berth-monitor")
