@@ -1,4 +1,5 @@
 """What the peers do not claim, do not do, or do otherwise, each with the reason. A test marked `needs("WORD")` is skipped for them."""
+import functools
 import os
 import pathlib
 import shutil
@@ -84,8 +85,10 @@ def why_not(runtime: str, need: str) -> str:
     return PEERS.get(runtime, {}).get(need, "")
 
 
+@functools.cache
 def chosen() -> list[str]:
-    """berth's runtime alone, or those that BERTH_OCI_RUNTIMES names, as far as they are installed."""
+    """berth's runtime alone, or those that BERTH_OCI_RUNTIMES names, as far as they are installed. Always the same objects: pytest
+    makes a shared fixture anew for a parameter that is not identical."""
     names = os.environ.get("BERTH_OCI_RUNTIMES", "berth-oci").split(",")
     return [name for name in names if name == "berth-oci" or shutil.which(name)]
 
