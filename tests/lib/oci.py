@@ -15,7 +15,7 @@ BUSYBOX = pathlib.Path("/bin/busybox")
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 V2_CONTROLLERS = CGROUPS / "unified" / "cgroup.controllers"
 PATH_ENV = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-TIMEOUT_S = 30
+TIMEOUT_S = int(os.environ.get("BERTH_OCI_TIMEOUT_S", "30"))
 # What an ordinary container is given by the clients that people use.
 CAPABILITIES = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID",
                 "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"]
@@ -292,7 +292,9 @@ def around_hybrid(command: list[str] = ()) -> list[str]:
     return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, "sh", *command]
 
 
+def runtime_program(name: str) -> str:
+    return str(BIN / name) if name == "berth-oci" else name
+
+
 def runtime(name: str) -> Runtime:
-    if name == "berth-oci":
-        return Runtime(name, BIN / "berth-oci")
-    return Runtime(name, name, around_hybrid() if name == "crun" else [])
+    return Runtime(name, runtime_program(name), around_hybrid() if name == "crun" else [])
