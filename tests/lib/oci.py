@@ -1,5 +1,6 @@
 """OCI runtimes driven by their command line: a bundle, a container of it, and the runtime that is under test or a peer."""
 import copy
+import glob
 import json
 import os
 import pathlib
@@ -267,21 +268,25 @@ class Container:
 
     def sweep(self) -> None:
         """Removes what a runtime left in the control group trees."""
-        for depth in ("*", "*/*", "*/*/*"):
-            for path in CGROUPS.glob(f"{depth}/{self.id}"):
-                path.rmdir()
+        for path in groups_named(self.id):
+            os.rmdir(path)
 
     def close(self) -> list[str]:
         """Ends and forgets it, whatever became of it; gives what is left of it all the same."""
         if (self.runtime.state / self.id).exists():
             self.runtime("delete", "--force", self.id, code=None)
-        left = [f"cgroup {path}" for depth in ("*", "*/*", "*/*/*", "*/*/*/*") for path in CGROUPS.glob(f"{depth}/{self.id}")]
+        left = [f"cgroup {path}" for path in groups_named(self.id)]
         left += [f"mount {line.split()[4]}" for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if self.id in line]
         if (self.runtime.state / self.id).exists():
             left.append(f"state {self.runtime.state / self.id}")
         if not any(entry.startswith("mount") for entry in left):
             shutil.rmtree(self.bundle, ignore_errors=True)
         return left
+
+
+def groups_named(pattern: str) -> list[str]:
+    """Control groups of that name in any hierarchy. (pathlib's glob fails where another program removes a group meanwhile.)"""
+    return [path for depth in ("*", "*/*", "*/*/*", "*/*/*/*") for path in glob.glob(f"{CGROUPS}/{depth}/{pattern}")]
 
 
 def around_hybrid(command: list[str] = ()) -> list[str]:

@@ -20,7 +20,7 @@ def names(container):
 
 
 def left_of(container) -> list[str]:
-    groups = [str(path) for depth in ("*", "*/*", "*/*/*") for path in oci.CGROUPS.glob(f"{depth}/{container.id}-*")]
+    groups = oci.groups_named(f"{container.id}-*")
     mounts = [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines() if container.id in line]
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
     return groups + mounts + [line for line in listed if container.id in line] + \
