@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/json.hpp"
+#include "base/text.hpp"
 
 namespace berth::log {
 namespace {
@@ -14,6 +15,7 @@ struct State {
   std::string program = "berth";
   Level level = Level::Warn;
   Format format = Format::Text;
+  int fd = STDERR_FILENO;
 };
 
 State& state() {
@@ -26,7 +28,8 @@ constexpr std::array<std::string_view, 4> kNames = {"debug", "info", "warn", "er
 std::string render(Level level, std::string_view message) {
   const auto name = kNames[static_cast<std::size_t>(level)];
   if (state().format == Format::Json) {
-    return Json{{"level", name}, {"program", state().program}, {"msg", message}}.dump(
+    const std::string time = format_rfc3339(std::chrono::system_clock::now());
+    return Json{{"level", name}, {"program", state().program}, {"msg", message}, {"time", time}}.dump(
                -1, ' ', false, Json::error_handler_t::replace) +
            "\n";
   }
@@ -43,8 +46,10 @@ Result<Level> parse_level(std::string_view text) {
 }
 
 void configure(std::string_view program, Level level, Format format) {
-  state() = State{std::string(program), level, format};
+  state() = State{std::string(program), level, format, state().fd};
 }
+
+void write_to(int fd) { state().fd = fd; }
 
 bool enabled(Level level) { return level >= state().level; }
 
@@ -52,7 +57,7 @@ void write(Level level, std::string_view message) {
   if (!enabled(level)) return;
   const std::string line = render(level, message);
   // A full or closed standard error must not stop the work that is being reported on.
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+  [[maybe_unused]] const ssize_t written = ::write(state().fd, line.data(), line.size());
 }
 
 }  // namespace berth::log

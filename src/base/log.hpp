@@ -18,6 +18,8 @@ Result<Level> parse_level(std::string_view text);
 
 // Process-wide; call before other threads start. `program` prefixes each text line ("berth: warn: ...").
 void configure(std::string_view program, Level level, Format format = Format::Text);
+// Messages go to this descriptor instead of standard error; it stays the caller's.
+void write_to(int fd);
 bool enabled(Level level);
 void write(Level level, std::string_view message);
 

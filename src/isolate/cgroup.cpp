@@ -11,23 +11,9 @@
 namespace berth::isolate {
 namespace {
 
-// The devices every container may use: those of its /dev, terminals, and making (not opening) any node
-// (runc, libcontainer/specconv, AllowedDevices; runtime-spec, "default devices").
-std::vector<sys::DeviceRule> default_device_rules() {
-  const auto allow = [](char type, std::optional<std::int64_t> major, std::optional<std::int64_t> minor,
-                        const char* access) {
-    return sys::DeviceRule{true, type, major, minor, access};
-  };
-  return {
-      {false, 'a', {}, {}, "rwm"}, allow('c', {}, {}, "m"), allow('b', {}, {}, "m"), allow('c', 1, 3, "rwm"),
-      allow('c', 1, 5, "rwm"),     allow('c', 1, 7, "rwm"), allow('c', 1, 8, "rwm"), allow('c', 1, 9, "rwm"),
-      allow('c', 5, 0, "rwm"),     allow('c', 5, 1, "rwm"), allow('c', 5, 2, "rwm"),  // console and ptmx
-      allow('c', 136, {}, "rwm"),                                                     // pseudo-terminals
-  };
-}
-
 Result<std::vector<sys::DeviceRule>> device_rules(const UnitConfig& config) {
-  auto rules = default_device_rules();
+  std::vector<sys::DeviceRule> rules = {{false, 'a', {}, {}, "rwm"}};
+  rules.insert(rules.end(), customary_device_rules().begin(), customary_device_rules().end());
   for (const DeviceMapping& device : config.devices) {
     struct stat info {};
     if (::stat(device.host_path.c_str(), &info) != 0) {
@@ -87,12 +73,25 @@ Result<const sys::CgroupHost*> cgroup_host() {
   return &*host;
 }
 
+const std::vector<sys::DeviceRule>& customary_device_rules() {
+  static const std::vector<sys::DeviceRule> rules = {
+      {true, 'c', {}, {}, "m"}, {true, 'b', {}, {}, "m"}, {true, 'c', 1, 3, "rwm"}, {true, 'c', 1, 5, "rwm"},
+      {true, 'c', 1, 7, "rwm"}, {true, 'c', 1, 8, "rwm"}, {true, 'c', 1, 9, "rwm"}, {true, 'c', 5, 0, "rwm"},
+      {true, 'c', 5, 1, "rwm"}, {true, 'c', 5, 2, "rwm"},  // console and ptmx
+      {true, 'c', 136, {}, "rwm"}};                        // pseudo-terminals
+  return rules;
+}
+
 std::string cgroup_path(const UnitConfig& config) { return "berth/" + config.id; }
 
 Result<std::unique_ptr<sys::Cgroup>> find_cgroup(const UnitConfig& config) {
+  return find_cgroup_at(cgroup_path(config));
+}
+
+Result<std::unique_ptr<sys::Cgroup>> find_cgroup_at(const std::string& path) {
   const sys::CgroupHost& host = *TRY(cgroup_host());
   if (!host.writable) return std::unique_ptr<sys::Cgroup>();
-  auto group = sys::Cgroup::open(host, cgroup_path(config));
+  auto group = sys::Cgroup::open(host, path);
   if (!group && group.error().code == Code::NotFound) return std::unique_ptr<sys::Cgroup>();
   return group;
 }

@@ -1,12 +1,13 @@
 #include "isolate/child.hpp"
 
 #include <fcntl.h>
-#include <linux/sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "base/text.hpp"
+#include "isolate/child_join.hpp"
 #include "sys/channel.hpp"
 #include "sys/init.hpp"
 #include "sys/mount.hpp"
@@ -17,35 +18,12 @@
 namespace berth::isolate {
 namespace {
 
-constexpr int kNotFound = 127;
-constexpr int kCannotInvoke = 126;
-constexpr int kBerthFailed = 125;
-
-[[noreturn]] void give_up(const ChildImage& image, Report report, int first, int error,
-                          int exit_code) noexcept {
-  sys::send_message(image.channel, {static_cast<std::int32_t>(report), first, error});
-  ::_exit(exit_code);
-}
-
-void run_steps(const ChildImage& image, const std::vector<std::unique_ptr<ChildStep>>& steps,
-               int first) noexcept {
+void run_steps(const ChildImage& image, const ChildSteps& steps, std::size_t first) noexcept {
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    const int error = steps[i]->run();
-    if (error != 0) give_up(image, Report::StepFailed, first + static_cast<int>(i), error, kBerthFailed);
+    const int error = steps[i]->run(image.context);
+    if (error != 0)
+      give_up(image, Report::StepFailed, static_cast<int>(first + i), error, steps[i]->what());
   }
-}
-
-// The process that goes on is born inside the joined namespaces, as a child of the launcher.
-void join(const ChildImage& image) noexcept {
-  const JoinTarget& target = *image.plan.join;
-  int error = sys::hide_from_ptrace();
-  if (error == 0) error = sys::join_namespaces(target.pidfd.get(), target.namespaces);
-  if (error != 0) give_up(image, Report::JoinFailed, 0, error, kBerthFailed);
-  const pid_t pid = sys::clone_process({.sibling = true}, nullptr);
-  if (pid < 0) give_up(image, Report::JoinFailed, 0, -pid, kBerthFailed);
-  if (pid == 0) return;
-  sys::send_message(image.channel, {static_cast<std::int32_t>(Report::Joined), pid, 0});
-  ::_exit(0);
 }
 
 int show_console(int slave) noexcept {
@@ -69,7 +47,7 @@ int take_terminal(const ChildImage& image) noexcept {
   }
   if (::fchown(slave, image.plan.credentials.uid, static_cast<gid_t>(-1)) != 0) return errno;
   if (const int error =
-          sys::send_message(image.channel, {static_cast<std::int32_t>(Report::Terminal), 0, 0}, master);
+          sys::send_message(image.context.channel, {static_cast<std::int32_t>(Report::Terminal), 0, 0}, master);
       error != 0) {
     return error;
   }
@@ -95,24 +73,56 @@ int take_descriptors(const Stdio& stdio) noexcept {
 }
 
 // Tries the candidates as execvp(3) does: on past those that are missing, EACCES if one was there but not
-// allowed.
-int execute(const ChildImage& image) noexcept {
+// allowed. `attempt` gives 0 or an errno.
+template <typename Attempt>
+int first_that_works(const std::vector<std::string>& candidates, Attempt attempt) noexcept {
   int error = ENOENT;
-  for (const std::string& program : image.candidates) {
-    ::execve(program.c_str(), const_cast<char* const*>(image.argv.data()),
-             const_cast<char* const*>(image.envp.data()));
-    if (errno == EACCES)
+  for (const std::string& program : candidates) {
+    const int failed = attempt(program.c_str());
+    if (failed == 0) return 0;
+    if (failed == EACCES)
       error = EACCES;
-    else if (errno != ENOENT && errno != ENOTDIR)
-      return errno;
+    else if (failed != ENOENT && failed != ENOTDIR)
+      return failed;
   }
   return error;
+}
+
+int execute(const ChildImage& image) noexcept {
+  return first_that_works(image.candidates, [&image](const char* program) noexcept {
+    ::execve(program, const_cast<char* const*>(image.argv.data()),
+             const_cast<char* const*>(image.envp.data()));
+    return errno;
+  });
+}
+
+// Whether execute() stands a chance: who makes a container wants to hear now what its start would hit.
+int look_for_program(const ChildImage& image) noexcept {
+  return first_that_works(image.candidates, [](const char* program) noexcept {
+    struct stat info {};
+    if (::stat(program, &info) != 0) return errno;
+    if (!S_ISREG(info.st_mode)) return EACCES;
+    return ::faccessat(AT_FDCWD, program, X_OK, AT_EACCESS) == 0 ? 0 : errno;
+  });
+}
+
+// From here on it is whoever opened the gate that hears of us.
+void wait_at_gate(ChildImage& image) noexcept {
+  const Gate& gate = *image.plan.gate;
+  if (const int error = look_for_program(image); error != 0) give_up(image, Report::ExecFailed, 0, error);
+  // A launcher that died has told nobody of us.
+  if (sys::send_message(image.context.channel, {static_cast<std::int32_t>(Report::Ready), 1, 0}) != 0)
+    ::_exit(1);
+  int connection = -1;
+  if (sys::accept_connection(gate.listener.get(), &connection) != 0) ::_exit(1);
+  image.context.channel = connection;
+  image.past_gate = true;
 }
 
 void stay_as_init(const ChildImage& image) noexcept {
   sys::block_all_signals();
   const pid_t workload = sys::clone_process({}, nullptr);
-  if (workload < 0) give_up(image, Report::ExecFailed, 0, -workload, kBerthFailed);
+  if (workload < 0) give_up(image, Report::StdioFailed, 0, -workload);
   if (workload > 0) sys::run_init(workload);
   sys::reset_signals();
 }
@@ -144,31 +154,30 @@ std::vector<const char*> c_strings(const std::vector<std::string>& strings) {
 ChildImage::ChildImage(LaunchPlan& the_plan, const Stdio& the_stdio, int the_channel)
     : plan(the_plan),
       stdio(the_stdio),
-      channel(the_channel),
+      context{the_channel, -1},
       candidates(find_candidates(the_plan)),
       argv(c_strings(the_plan.args)),
       envp(c_strings(the_plan.env)) {}
 
 void run_child(ChildImage& image) noexcept {
-  sys::ChannelMessage go;
-  if (sys::receive_message(image.channel, go, nullptr) != 0) ::_exit(kBerthFailed);  // the launcher died
+  LaunchPlan& plan = image.plan;
+  wait_for_launcher(image);
   sys::reset_signals();
-  if (image.plan.join)
-    join(image);
-  else
-    sys::hide_from_ptrace();
+  if (needs_second_process(plan)) continue_in_namespaces(image);
+  sys::hide_from_ptrace();
 
-  run_steps(image, image.plan.setup, 0);
+  run_steps(image, plan.setup, 0);
   if (!image.stdio.tty) ::setsid();
   const int error = image.stdio.tty ? take_terminal(image) : take_descriptors(image.stdio);
-  if (error != 0) give_up(image, Report::StdioFailed, 0, error, kBerthFailed);
-  sys::close_from(3, true);
-  run_steps(image, image.plan.lockdown, static_cast<int>(image.plan.setup.size()));
+  if (error != 0) give_up(image, Report::StdioFailed, 0, error);
+  sys::close_from(3 + plan.kept_descriptors, true);
+  run_steps(image, plan.lockdown, plan.setup.size());
 
-  if (image.plan.init) stay_as_init(image);
-  sys::send_message(image.channel, {static_cast<std::int32_t>(Report::Ready), 0, 0});
-  const int failure = execute(image);
-  give_up(image, Report::ExecFailed, 0, failure, failure == ENOENT ? kNotFound : kCannotInvoke);
+  if (plan.gate) wait_at_gate(image);
+  run_steps(image, plan.last, plan.setup.size() + plan.lockdown.size());
+  if (plan.init) stay_as_init(image);
+  if (!plan.gate) sys::send_message(image.context.channel, {static_cast<std::int32_t>(Report::Ready), 0, 0});
+  give_up(image, Report::ExecFailed, 0, execute(image), plan.args.front());
 }
 
 }  // namespace berth::isolate

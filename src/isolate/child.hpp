@@ -10,14 +10,16 @@
 
 namespace berth::isolate {
 
-// What the child tells its launcher, as ChannelMessage::kind.
+// What the child tells its launcher, as ChannelMessage::kind; past the gate, whoever opened that.
 enum class Report : std::int32_t {
-  StepFailed,   // first: index over setup and then lockdown, second: errno
+  StepFailed,   // first: index over setup, lockdown and last; second: errno
   StdioFailed,  // second: errno
   Terminal,     // carries the master
+  AtErrand,     // first: index; the child waits for any answer
+  NeedsUsers,   // the first process made the user namespace and waits for its mappings
   Joined,       // first: the pid of the process that goes on, made inside the joined namespaces
   JoinFailed,   // second: errno
-  Ready,        // all but exec is done
+  Ready,        // all but exec is done; first: 1 where the child now waits at the gate
   ExecFailed,   // second: errno
 };
 
@@ -27,7 +29,8 @@ struct ChildImage {
 
   LaunchPlan& plan;
   const Stdio& stdio;
-  int channel;                          // the child's end
+  ChildContext context;
+  bool past_gate = false;
   std::vector<std::string> candidates;  // programs to try, by PATH
   std::vector<const char*> argv;
   std::vector<const char*> envp;

@@ -1,13 +1,13 @@
 // Who the workload runs as and with which privileges: user, capabilities, session.
+#include "isolate/identity.hpp"
+
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sched.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
-#include "base/text.hpp"
 #include "isolate/every_process.hpp"
 #include "isolate/process_attributes.hpp"
 #include "isolate/user.hpp"
@@ -28,11 +28,6 @@ void set_default(LaunchPlan& plan, std::string_view name, std::string_view value
   if (!has_variable(plan.env, name)) plan.env.push_back(fmt::format("{}={}", name, value));
 }
 
-// A user namespace of one user has no say over groups (user_namespaces(7), "deny").
-bool may_set_groups() {
-  return trim(sys::read_file("/proc/self/setgroups").value_or(std::string("allow"))) != "deny";
-}
-
 Result<void> resolve(const UnitConfig& config, LaunchPlan& plan) {
   sys::Fd host;
   if (!plan.root) host = TRY(sys::open("/", O_PATH | O_DIRECTORY));
@@ -44,8 +39,9 @@ Result<void> resolve(const UnitConfig& config, LaunchPlan& plan) {
 void change_user(LaunchPlan& plan) {
   const Credentials& who = plan.credentials;
   plan.finally(fmt::format("become user {}:{}", who.uid, who.gid),
-               [&who, groups = may_set_groups()]() noexcept {
-                 return sys::set_user(who.uid, who.gid, who.groups.data(), who.groups.size(), groups);
+               [&who]() noexcept {
+                 return sys::set_user(who.uid, who.gid, who.groups.data(), who.groups.size(),
+                                      sys::may_set_groups());
                });
 }
 
@@ -58,20 +54,17 @@ Result<void> add_capabilities(const UnitConfig& config, LaunchPlan& plan) {
   // A new user namespace starts with all capabilities (over itself), whatever its maker holds.
   const auto held = config.userns ? sys::all_capabilities() : sys::held_capabilities();
   const auto mask = TRY(sys::resolve_capabilities(config.cap_add, config.cap_drop, config.privileged, held));
-  plan.finally("drop capabilities from the bounding set",
-               [mask]() noexcept { return sys::limit_bounding_set(mask); });
-  plan.finally("keep capabilities for now", []() noexcept { return sys::keep_capabilities_across_setuid(); });
-  change_user(plan);
-  plan.finally("set capabilities",
-               [mask]() noexcept { return sys::set_capabilities(sys::CapabilitySets::of(mask)); });
+  add_identity(plan, sys::CapabilitySets::of(mask));
   return {};
 }
 
-int make_directories(const char* path) noexcept {
+int change_directory(const char* path) noexcept {
+  const sys::Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return errno;
   int fd = -1;
-  const int error = sys::open_target(path, sys::TargetKind::Directory, false, &fd);
-  if (error == 0) ::close(fd);
-  return error;
+  if (const int error = sys::open_target_in(root.get(), path, {.make = false}, &fd); error != 0) return error;
+  const sys::Fd directory(fd);
+  return ::fchdir(fd) != 0 ? errno : 0;
 }
 
 class Session final : public Isolator {
@@ -82,8 +75,7 @@ class Session final : public Isolator {
     plan.console = instance.stdio.tty && (plan.new_namespaces & CLONE_NEWPID) != 0;
     plan.init = instance.config.init;
     if (!instance.config.rootfs.empty() && instance.config.cwd != "/") {
-      plan.then(fmt::format("make the working directory {}", instance.config.cwd),
-                [cwd = instance.config.cwd]() noexcept { return make_directories(cwd.c_str()); });
+      make_working_directory(plan, instance.config.cwd);
     }
     return add(instance.config, plan);
   }
@@ -95,14 +87,35 @@ class Session final : public Isolator {
  private:
   static Result<void> add(const UnitConfig& config, LaunchPlan& plan) {
     if (config.tty) set_default(plan, "TERM", "xterm");
-    plan.finally(fmt::format("change to the working directory {}", config.cwd),
-                 [cwd = config.cwd]() noexcept { return ::chdir(cwd.c_str()) != 0 ? errno : 0; });
+    enter_working_directory(plan, config.cwd);
     add_umask(plan, 022);
     return {};
   }
 };
 
 }  // namespace
+
+void add_identity(LaunchPlan& plan, const sys::CapabilitySets& sets) {
+  plan.finally("drop capabilities from the bounding set",
+               [mask = sets.bounding]() noexcept { return sys::limit_bounding_set(mask); });
+  plan.finally("keep capabilities for now", []() noexcept { return sys::keep_capabilities_across_setuid(); });
+  change_user(plan);
+  plan.finally("set capabilities", [sets]() noexcept { return sys::set_capabilities(sets); });
+}
+
+void make_working_directory(LaunchPlan& plan, const std::string& path) {
+  plan.then(fmt::format("make the working directory {}", path), [path]() noexcept {
+    int fd = -1;
+    const int error = sys::open_target(path.c_str(), sys::TargetKind::Directory, false, &fd);
+    if (error == 0) ::close(fd);
+    return error;
+  });
+}
+
+void enter_working_directory(LaunchPlan& plan, const std::string& path) {
+  plan.finally(fmt::format("change to the working directory {}", path),
+               [path]() noexcept { return change_directory(path.c_str()); });
+}
 
 const Isolator& user_isolator() {
   static const EveryProcess isolator("user", resolve);

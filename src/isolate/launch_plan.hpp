@@ -6,17 +6,26 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "isolate/config.hpp"
 #include "sys/cgroup.hpp"
 #include "sys/fd.hpp"
+#include "sys/idmap.hpp"
 
 namespace berth::isolate {
+
+// What a step may need of the launch that it is part of.
+struct ChildContext {
+  int channel = -1;      // to the launcher
+  pid_t outer_pid = -1;  // the child's own number as the launcher sees it
+};
 
 // One thing the child does between fork and exec. Steps own what they need, made ready before the fork: run()
 // allocates nothing and gives 0 or an errno, which the launcher reports together with what().
@@ -24,34 +33,54 @@ class ChildStep {
  public:
   explicit ChildStep(std::string what) : what_(std::move(what)) {}
   virtual ~ChildStep() = default;
-  virtual int run() noexcept = 0;
+  virtual int run(const ChildContext& context) noexcept = 0;
   const std::string& what() const { return what_; }  // "mount proc on /proc"
 
  private:
   std::string what_;
 };
 
-// A step from a callable; the callable must keep to ChildStep::run's rules.
+// A step from a callable, with or without a ChildContext; the callable must keep to ChildStep::run's rules.
 template <typename Body>
 class CallStep final : public ChildStep {
  public:
   CallStep(std::string what, Body body) : ChildStep(std::move(what)), body_(std::move(body)) {}
-  int run() noexcept override { return body_(); }
+  int run(const ChildContext& context) noexcept override {
+    if constexpr (std::is_invocable_v<Body&, const ChildContext&>)
+      return body_(context);
+    else
+      return body_();
+  }
 
  private:
   Body body_;
 };
 
-struct IdMapping {
-  std::uint32_t inside = 0;
-  std::uint32_t outside = 0;
-  std::uint32_t count = 0;
+using ChildSteps = std::vector<std::unique_ptr<ChildStep>>;
+
+// What the launcher does for a child that has come to a certain step and waits meanwhile: whatever takes the
+// launcher's namespaces or privileges, or allocates. Its error ends the launch.
+struct ChildAtStep {
+  pid_t pid;
+  int pidfd;
+};
+using Errand = std::function<Result<void>(const ChildAtStep& child)>;
+
+using IdMapping = sys::IdRange;
+
+// Namespaces to enter first: those of a running process by its pidfd (exec), or one by its file. Where there
+// are any, the workload's process is born inside them, as a second one, and makes its new namespaces then.
+struct JoinTarget {
+  sys::Fd fd;
+  int namespaces = 0;  // CLONE_NEW*; one by its file
 };
 
-// Namespaces of a running process to enter first (exec).
-struct JoinTarget {
-  sys::Fd pidfd;
-  int namespaces = 0;  // CLONE_NEW*
+// A launch that stops before its program until somebody connects to `listener` (the `start` of a container
+// that was created). That one learns over the connection how it went on. `lock` is an flock(2) whose last
+// holder is the waiting child.
+struct Gate {
+  sys::Fd listener;
+  sys::Fd lock;
 };
 
 // Who the workload runs as.
@@ -63,34 +92,55 @@ struct Credentials {
 };
 
 struct LaunchPlan {
-  std::uint64_t new_namespaces =
-      0;  // CLONE_NEW*, but for the cgroup one, which a step makes once inside the group
-  std::vector<IdMapping> id_mappings;  // for CLONE_NEWUSER; users and groups alike
-  std::optional<JoinTarget> join;
+  // CLONE_NEW*, but for the cgroup one, which a step makes once inside the group.
+  std::uint64_t new_namespaces = 0;
+  std::vector<IdMapping> uid_mappings;  // for CLONE_NEWUSER
+  std::vector<IdMapping> gid_mappings;
+  std::string time_offsets;  // for CLONE_NEWTIME, as /proc/self/timens_offsets takes them
+  std::vector<JoinTarget> joins;
 
-  std::unique_ptr<sys::Cgroup> cgroup;  // the child is put into it before its first step; null: none
+  // The child is put into it before its first step, or where `late_cgroup` is set by an errand: what it took
+  // until then is not counted against the unit's limits. Null: none.
+  std::unique_ptr<sys::Cgroup> cgroup;
+  bool late_cgroup = false;
 
   sys::Fd root;  // the root file system: a detached mount, or an O_PATH directory; empty: the host's own
+  std::shared_ptr<int> host_root;  // the child's descriptor of the host's root, between two of its steps
   Credentials credentials;
+  int kept_descriptors = 0;  // that many from 3 on stay open in the program
 
   // What the child does, in this order: set-up as the privileged user, then (after descriptors 0-2 are in
-  // place) the steps that give privilege away, then exec.
-  std::vector<std::unique_ptr<ChildStep>> setup;
-  std::vector<std::unique_ptr<ChildStep>> lockdown;
-  bool console = false;  // a new terminal also appears as /dev/console
-  bool init = false;     // a reaper stays as the first process; the workload is its child
+  // place) the steps that give privilege away, then those that wait for the gate, then exec.
+  ChildSteps setup;
+  ChildSteps lockdown;
+  ChildSteps last;
+  std::vector<Errand> errands;
+  std::optional<Gate> gate;
+  std::function<Result<void>(pid_t pid)> on_process;  // told the process's number before its first step
+  bool console = false;                               // a new terminal also appears as /dev/console
+  bool init = false;  // a reaper stays as the first process; the workload is its child
 
   std::vector<std::string> args;
   std::vector<std::string> env;
 
   template <typename Body>
   void then(std::string what, Body body) {
-    setup.push_back(std::make_unique<CallStep<Body>>(std::move(what), std::move(body)));
+    setup.push_back(make_step(std::move(what), std::move(body)));
   }
   template <typename Body>
   void finally(std::string what, Body body) {
-    lockdown.push_back(std::make_unique<CallStep<Body>>(std::move(what), std::move(body)));
+    lockdown.push_back(make_step(std::move(what), std::move(body)));
   }
+  template <typename Body>
+  void at_last(std::string what, Body body) {
+    last.push_back(make_step(std::move(what), std::move(body)));
+  }
+  template <typename Body>
+  static std::unique_ptr<ChildStep> make_step(std::string what, Body body) {
+    return std::make_unique<CallStep<Body>>(std::move(what), std::move(body));
+  }
+  // A step of the set-up that is done by the launcher.
+  void ask(std::string what, Errand errand);
 };
 
 }  // namespace berth::isolate

@@ -9,21 +9,18 @@
 #include <optional>
 
 #include "base/text.hpp"
-#include "isolate/child.hpp"
+#include "isolate/child_join.hpp"
 #include "sys/channel.hpp"
+#include "sys/idmap.hpp"
 #include "sys/process.hpp"
 
 namespace berth::isolate {
 namespace {
 
-Result<void> write_id_mappings(pid_t pid, const std::vector<IdMapping>& mappings) {
-  if (mappings.empty()) return {};
-  std::string text;
-  for (const IdMapping& m : mappings) text += fmt::format("{} {} {}\n", m.inside, m.outside, m.count);
-  TRY_DURING("cannot map the unit's users (--userns)",
-             sys::write_file(fmt::format("/proc/{}/uid_map", pid), text));
-  TRY_DURING("cannot map the unit's groups (--userns)",
-             sys::write_file(fmt::format("/proc/{}/gid_map", pid), text));
+Result<void> write_id_mappings(pid_t pid, const LaunchPlan& plan) {
+  if (plan.uid_mappings.empty() && plan.gid_mappings.empty()) return {};
+  TRY_DURING("cannot map the unit's users and groups",
+             sys::write_id_maps(pid, plan.uid_mappings, plan.gid_mappings));
   return {};
 }
 
@@ -44,12 +41,11 @@ class Launching {
   }
 
   Result<LaunchedProcess> see_through() {
-    if (auto placed = place(); !placed) return fail(before_program(std::move(placed).error()));
-    if (const int error = sys::send_message(channel_.get(), {}); error != 0) {
-      return fail_errno("cannot speak to the starting process", error);
-    }
+    TRY(place());
     bool ready = false;
-    while (auto received = TRY(sys::receive_message(channel_.get()))) {
+    while (!at_gate_) {
+      auto received = TRY(sys::receive_message(channel_.get()));
+      if (!received) break;
       TRY(take(*received, ready));
     }
     // The channel ends by exec (it is close-on-exec) or by death; only exec follows Ready.
@@ -63,10 +59,41 @@ class Launching {
   }
 
  private:
-  Result<void> place() const {
-    TRY(write_id_mappings(process_.pid, plan_.id_mappings));
-    if (plan_.cgroup && plan_.cgroup->clone_fd() < 0) TRY(plan_.cgroup->attach(process_.pid));
+  // What a process needs of its launcher before its first step.
+  Result<void> place() {
+    const bool mapped_already = adopted_ && users_mapped_;
+    const auto prepare = [&]() -> Result<void> {
+      const bool first_of_two = !adopted_ && needs_second_process(plan_);
+      if (!first_of_two && !mapped_already) TRY(write_id_mappings(process_.pid, plan_));
+      const bool attach = plan_.cgroup && !plan_.late_cgroup && plan_.cgroup->clone_fd() < 0;
+      if (attach && !adopted_) TRY(plan_.cgroup->attach(process_.pid));
+      if (plan_.on_process && !first_of_two) TRY(plan_.on_process(process_.pid));
+      return {};
+    };
+    if (auto prepared = prepare(); !prepared) return fail(before_program(std::move(prepared).error()));
+    return answer();
+  }
+
+  Result<void> answer() const {
+    if (const int error = sys::send_message(channel_.get(), {0, process_.pid, 0}); error != 0) {
+      return fail_errno("cannot speak to the starting process", error);
+    }
     return {};
+  }
+
+  Result<void> map_users() {
+    if (auto mapped = write_id_mappings(process_.pid, plan_); !mapped)
+      return fail(before_program(std::move(mapped).error()));
+    users_mapped_ = true;
+    return answer();
+  }
+
+  Result<void> run_errand(std::int32_t index) const {
+    const auto at = static_cast<std::size_t>(index);
+    BERTH_ASSERT(at < plan_.errands.size());
+    if (auto done = plan_.errands[at]({process_.pid, process_.pidfd.get()}); !done)
+      return fail(before_program(std::move(done).error()));
+    return answer();
   }
 
   Result<void> take(sys::ReceivedMessage& received, bool& ready) {
@@ -74,10 +101,15 @@ class Launching {
     switch (static_cast<Report>(kind)) {
       case Report::Ready:
         ready = true;
+        at_gate_ = first == 1;
         return {};
       case Report::Terminal:
         process_.terminal = std::move(received.fd);
         return {};
+      case Report::AtErrand:
+        return run_errand(first);
+      case Report::NeedsUsers:
+        return map_users();
       case Report::Joined:
         return adopt(first);
       case Report::JoinFailed:
@@ -97,33 +129,32 @@ class Launching {
     TRY(sys::reap(process_.pid, true));
     process_.pid = pid;
     process_.pidfd = TRY(sys::open_pidfd(pid));
-    return {};
+    adopted_ = true;
+    return place();
   }
 
   const std::string& step(std::int32_t index) const {
     static const std::string unknown = "do an unknown step";
-    const auto at = static_cast<std::size_t>(index);
-    const std::size_t first = plan_.setup.size();
-    if (at < first) return plan_.setup[at]->what();
-    return at - first < plan_.lockdown.size() ? plan_.lockdown[at - first]->what() : unknown;
+    auto at = static_cast<std::size_t>(index);
+    for (const ChildSteps* steps : {&plan_.setup, &plan_.lockdown, &plan_.last}) {
+      if (at < steps->size()) return (*steps)[at]->what();
+      at -= steps->size();
+    }
+    return unknown;
   }
 
   static Failure fail_setup(std::string_view what, int error) {
     return fail(before_program(fail_errno(what, error).value()));
   }
 
-  Failure fail_exec(int error) const {
-    const std::string& program = plan_.args.front();
-    if (error == ENOENT && program.find('/') == std::string::npos) {
-      return fail(Error{Code::NotFound, ENOENT, fmt::format("cannot run {}: not found in PATH", program)});
-    }
-    const Code code = error == ENOENT || error == ENOTDIR ? Code::NotFound : Code::PermissionDenied;
-    return fail(Error{code, error, fmt::format("cannot run {}: {}", program, std::strerror(error))});
-  }
+  Failure fail_exec(int error) const { return fail(program_error(plan_.args.front(), error)); }
 
   const LaunchPlan& plan_;
   sys::Fd channel_;
   LaunchedProcess process_;
+  bool adopted_ = false;  // process_ is the second one
+  bool users_mapped_ = false;
+  bool at_gate_ = false;
 };
 
 }  // namespace
@@ -134,13 +165,22 @@ Error before_program(Error error) {
   return error;
 }
 
+Error program_error(const std::string& program, int error) {
+  if (error == ENOENT && program.find('/') == std::string::npos) {
+    return {Code::NotFound, ENOENT,
+            fmt::format("cannot run {}: executable file not found in $PATH", program)};
+  }
+  const Code code = error == ENOENT || error == ENOTDIR ? Code::NotFound : Code::PermissionDenied;
+  return {code, error, fmt::format("cannot run {}: {}", program, std::strerror(error))};
+}
+
 Result<LaunchedProcess> launch(LaunchPlan& plan, const Stdio& stdio) {
   BERTH_ASSERT(!plan.args.empty());
   auto [ours, theirs] = TRY(sys::socket_pair(SOCK_SEQPACKET));
   ChildImage image(plan, stdio, theirs.get());
   int pidfd = -1;
-  const sys::CloneOptions options{.namespaces = plan.new_namespaces,
-                                  .cgroup = plan.cgroup ? plan.cgroup->clone_fd() : -1};
+  const sys::CloneOptions options{.namespaces = needs_second_process(plan) ? 0 : plan.new_namespaces,
+                                  .cgroup = plan.cgroup && !plan.late_cgroup ? plan.cgroup->clone_fd() : -1};
   const pid_t pid = sys::clone_process(options, &pidfd);
   if (pid < 0) return fail_errno("cannot start a process", -pid);
   if (pid == 0) {

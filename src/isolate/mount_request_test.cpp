@@ -64,7 +64,7 @@ class MountRequestTest : public testing::Test {
     const sys::Fd root = *clone_host_path(directory_ + "/root", true);
     if (sys::pivot_into(root.get()) != 0) return 203;
     for (const auto& step : plan.setup) {
-      const int error = step->run();
+      const int error = step->run({});
       if (error != 0) {
         std::fprintf(stderr, "%s: errno %d\n", step->what().c_str(), error);
         return error == EPERM || error == EINVAL || error == ELOOP ? error : kStepFailed;

@@ -15,7 +15,7 @@ void become_root_inside(LaunchPlan& plan) {
 Result<void> join(const ExecTarget& target, LaunchPlan& plan) {
   const int namespaces = TRY(sys::differing_namespaces(target.pid));
   if (namespaces == 0) return {};
-  plan.join = JoinTarget{TRY(sys::open_pidfd(target.pid)), namespaces};
+  plan.joins.push_back({TRY(sys::open_pidfd(target.pid)), namespaces});
   if ((namespaces & CLONE_NEWUSER) != 0) become_root_inside(plan);
   return {};
 }
@@ -29,7 +29,8 @@ class Namespaces final : public Isolator {
     if (instance.config.network == NetworkMode::None) plan.new_namespaces |= CLONE_NEWNET;
     if (const auto& userns = instance.config.userns) {
       plan.new_namespaces |= CLONE_NEWUSER;
-      plan.id_mappings.push_back({0, userns->host_start, userns->count});
+      plan.uid_mappings.push_back({0, userns->host_start, userns->count});
+      plan.gid_mappings = plan.uid_mappings;
       become_root_inside(plan);
     }
     // Only now, when the child is in its control group, would that group be the root of a new cgroup

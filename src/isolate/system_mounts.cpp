@@ -1,14 +1,7 @@
 // A container's own /proc, /sys and /dev, as the runtime spec's "default filesystems" and "default devices"
 // ask (runtime-spec, config-linux.md).
-#include <fcntl.h>
-#include <fmt/core.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
-#include <array>
-
 #include "isolate/cgroup_mounts.hpp"
+#include "isolate/device_nodes.hpp"
 #include "isolate/isolator.hpp"
 #include "isolate/mount_steps.hpp"
 #include "sys/user_map.hpp"
@@ -16,66 +9,13 @@
 namespace berth::isolate {
 namespace {
 
-struct DeviceNode {
-  const char* path;
-  unsigned major;
-  unsigned minor;
-};
-constexpr std::array<DeviceNode, 6> kNodes = {{{"/dev/null", 1, 3},
-                                               {"/dev/zero", 1, 5},
-                                               {"/dev/full", 1, 7},
-                                               {"/dev/random", 1, 8},
-                                               {"/dev/urandom", 1, 9},
-                                               {"/dev/tty", 5, 0}}};
-
-struct Link {
-  const char* target;
-  const char* path;
-};
-constexpr std::array<Link, 6> kLinks = {{{"/proc/self/fd", "/dev/fd"},
-                                         {"/proc/self/fd/0", "/dev/stdin"},
-                                         {"/proc/self/fd/1", "/dev/stdout"},
-                                         {"/proc/self/fd/2", "/dev/stderr"},
-                                         {"pts/ptmx", "/dev/ptmx"},
-                                         {"/proc/kcore", "/dev/core"}}};
-
-int make_nodes() noexcept {
-  const mode_t old = ::umask(0);
-  int error = 0;
-  for (const DeviceNode& node : kNodes) {
-    if (::mknod(node.path, S_IFCHR | 0666, ::makedev(node.major, node.minor)) != 0 && error == 0)
-      error = errno;
-  }
-  ::umask(old);
-  return error;
-}
-
-int make_links() noexcept {
-  for (const Link& link : kLinks) {
-    if (::symlink(link.target, link.path) != 0 && errno != EEXIST) return errno;
-  }
-  return 0;
-}
-
-// A user namespace may not make device nodes: there the host's are mounted one by one.
-Result<void> add_nodes(LaunchPlan& plan, bool may_mknod) {
-  if (may_mknod) {
-    plan.then("make the device nodes of /dev", make_nodes);
-    return {};
-  }
-  for (const DeviceNode& node : kNodes) {
-    mount_prepared(plan, TRY(clone_host_path(node.path, false)), node.path, sys::TargetKind::File);
-  }
-  return {};
-}
-
 Result<void> add_dev(const Instance& instance, LaunchPlan& plan) {
   const bool shifted = instance.config.userns.has_value() || sys::in_user_namespace();
   if (instance.config.privileged) {
     mount_prepared(plan, TRY(clone_host_path("/dev", true)), "/dev", sys::TargetKind::Directory);
   } else {
     mount_new(plan, {"tmpfs", "/dev", {{"mode", "0755"}, {"size", "65536k"}}, attr::kNoSuid | attr::kNoExec});
-    TRY(add_nodes(plan, !shifted));
+    for (const DeviceNode& node : default_device_nodes()) TRY(add_device_node(plan, node, !shifted));
   }
   NewFilesystem pts{"devpts", "/dev/pts", {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}}};
   pts.attributes = attr::kNoSuid | attr::kNoExec;
@@ -85,7 +25,7 @@ Result<void> add_dev(const Instance& instance, LaunchPlan& plan) {
   mount_new(plan, std::move(pts));
   mount_new(plan, {"tmpfs", "/dev/shm", {{"mode", "1777"}, {"size", "65536k"}}});
   mount_new(plan, {"mqueue", "/dev/mqueue", {}});
-  plan.then("make the links of /dev", make_links);
+  add_device_links(plan);
   return {};
 }
 

@@ -7,7 +7,7 @@
 #include "base/text.hpp"
 #include "node/instance_store.hpp"
 #include "node/run_options.hpp"
-#include "node/signals.hpp"
+#include "sys/signals.hpp"
 #include "unit/unit.hpp"
 
 namespace berth::node {
@@ -75,7 +75,7 @@ Json describe(const Paths& paths, const Instance& instance) {
               {"ImageID", config.image_id},
               {"Args", config.args},
               {"RestartPolicy", restart_text(config.restart)},
-              {"StopSignal", signal_name(config.stop_signal)},
+              {"StopSignal", sys::signal_name(config.stop_signal)},
               {"Config", config.to_json()},
               {"Paths",
                {{"State", paths.state_dir(config.id)},

@@ -9,7 +9,7 @@
 #include "node/instance_store.hpp"
 #include "node/names.hpp"
 #include "node/option_parts.hpp"
-#include "node/signals.hpp"
+#include "sys/signals.hpp"
 
 namespace berth::node {
 namespace {
@@ -73,7 +73,7 @@ Result<void> apply_image(UnitConfig& config, const RunOptions& options, const im
   if (!image.config.working_dir.empty()) config.cwd = image.config.working_dir;
   config.labels = image.config.labels;
   if (!image.config.stop_signal.empty()) {
-    config.stop_signal = TRY_DURING("the image's StopSignal", parse_signal(image.config.stop_signal));
+    config.stop_signal = TRY_DURING("the image's StopSignal", sys::parse_signal(image.config.stop_signal));
   }
   return {};
 }
@@ -165,7 +165,7 @@ Result<void> apply_lifecycle(UnitConfig& config, const RunOptions& options) {
                 "--rm and --restart: an instance that is removed when it ends cannot be restarted");
   }
   if (!options.stop_signal.empty())
-    config.stop_signal = TRY_DURING("--stop-signal", parse_signal(options.stop_signal));
+    config.stop_signal = TRY_DURING("--stop-signal", sys::parse_signal(options.stop_signal));
   if (!options.stop_timeout.empty()) {
     config.stop_timeout = TRY_DURING("--stop-timeout", parse_duration(options.stop_timeout));
   }

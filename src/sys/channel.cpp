@@ -50,6 +50,14 @@ int receive_message(int socket, ChannelMessage& message, int* fd) noexcept {
   return count == static_cast<ssize_t>(sizeof message) ? 0 : EPROTO;
 }
 
+int accept_connection(int listener, int* connection) noexcept {
+  for (;;) {
+    *connection = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    if (*connection >= 0) return 0;
+    if (errno != EINTR && errno != ECONNABORTED) return errno;
+  }
+}
+
 Result<std::optional<ReceivedMessage>> receive_message(int socket) {
   ReceivedMessage received;
   int fd = -1;

@@ -24,6 +24,9 @@ struct ReceivedMessage {
 int send_message(int socket, const ChannelMessage& message, int fd = -1) noexcept;
 int receive_message(int socket, ChannelMessage& message, int* fd) noexcept;  // ENOTCONN at the end
 
+// Waits for somebody to connect to a blocking listener; the connection is close-on-exec. 0 or errno.
+int accept_connection(int listener, int* connection) noexcept;
+
 // Nothing at the end: every other end has been closed.
 Result<std::optional<ReceivedMessage>> receive_message(int socket);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <grp.h>
+#include <linux/nsfs.h>
 #include <linux/sched.h>
 #include <net/if.h>
 #include <poll.h>
@@ -125,12 +126,14 @@ std::optional<int> foreign_exit_status(pid_t pid, int pidfd) {
   return zombie;
 }
 
-Result<std::uint64_t> process_start_time(pid_t pid) {
+Result<ProcessStat> look_up_process(pid_t pid) {
   const auto fields = TRY(stat_fields(pid));
   const auto start = fields.size() > 19 ? parse_u64(fields[19]) : std::nullopt;
-  if (!start) return fail(Code::Internal, fmt::format("/proc/{}/stat: no start time", pid));
-  return *start;
+  if (!start || fields.front().empty()) return fail(Code::Internal, fmt::format("/proc/{}/stat: no start time", pid));
+  return ProcessStat{fields.front().front(), *start};
 }
+
+Result<std::uint64_t> process_start_time(pid_t pid) { return TRY(look_up_process(pid)).start_time; }
 
 Result<int> differing_namespaces(pid_t pid) {
   struct Kind {
@@ -153,6 +156,11 @@ Result<int> differing_namespaces(pid_t pid) {
     if (theirs && ours && *theirs != *ours) flags |= kind.flag;
   }
   return flags;
+}
+
+Result<void> check_namespace(int fd, int kind) {
+  if (::ioctl(fd, NS_GET_NSTYPE) == kind) return {};
+  return fail(Code::InvalidArgument, "is not a namespace of that type");
 }
 
 Result<void> probe_namespaces() {
@@ -206,6 +214,12 @@ int set_user(uid_t uid, gid_t gid, const gid_t* groups, std::size_t count, bool 
   if (set_groups && ::syscall(SYS_setgroups, count, groups) != 0) return errno;
   if (::syscall(SYS_setresgid, gid, gid, gid) != 0) return errno;
   return as_errno(::syscall(SYS_setresuid, uid, uid, uid));
+}
+
+bool may_set_groups() noexcept {
+  const Fd file(::open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC));
+  char first = 'a';
+  return !file || ::read(file.get(), &first, 1) != 1 || first == 'a';  // "allow" or "deny"
 }
 
 int adopt_terminal(int fd) noexcept {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "sys/fd.hpp"
@@ -39,12 +40,22 @@ int exit_code_of(int wait_status);
 // (Linux 6.15) once its parent has reaped it. Nothing where it still runs or the kernel cannot tell.
 std::optional<int> foreign_exit_status(pid_t pid, int pidfd);
 
+// One line of /proc/PID/stat.
+struct ProcessStat {
+  char state = 0;                // 'R', 'S', 'Z', ...
+  std::uint64_t start_time = 0;  // together with the number it names one process for good
+  bool ended() const { return state == 'Z' || state == 'X'; }
+};
+// NotFound where there is no such process.
+Result<ProcessStat> look_up_process(pid_t pid);
 // Field 22 of /proc/PID/stat: together with the number it names one process for good.
 Result<std::uint64_t> process_start_time(pid_t pid);
 
 // The namespaces (CLONE_NEW*) in which process `pid` differs from the caller.
 Result<int> differing_namespaces(pid_t pid);
 
+// InvalidArgument where `fd` is not a namespace of the kind `kind` (CLONE_NEW*).
+Result<void> check_namespace(int fd, int kind);
 // Tries, in a child, to make the namespaces that a container needs; the error says which one this kernel
 // refuses.
 Result<void> probe_namespaces();
@@ -57,6 +68,7 @@ int bring_up_loopback() noexcept;
 int hide_from_ptrace() noexcept;  // PR_SET_DUMPABLE 0: no /proc/PID/exe for others
 int set_no_new_privileges() noexcept;
 int set_user(uid_t uid, gid_t gid, const gid_t* groups, std::size_t count, bool set_groups) noexcept;
+bool may_set_groups() noexcept;  // user_namespaces(7), /proc/self/setgroups
 int adopt_terminal(int fd) noexcept;  // new session, controlling terminal
 int reset_signals() noexcept;         // default dispositions, nothing blocked
 int set_child_subreaper() noexcept;

@@ -23,8 +23,8 @@ constexpr std::uint64_t kLastId = UINT32_MAX - 1;  // 2^32 - 1 means "no id"
 constexpr const char* kSelf = "/proc/self/ns/user";
 
 struct Mapping {
-  std::vector<IdRange> users;
-  std::vector<IdRange> groups;
+  std::vector<SubordinateRange> users;
+  std::vector<SubordinateRange> groups;
 };
 
 // The account's name as /etc/passwd has it. Not getpwuid(3): it loads libraries, which a static program
@@ -39,7 +39,7 @@ std::string user_name(uid_t uid) {
   return name == nullptr ? "" : name;
 }
 
-std::vector<IdRange> subordinate_ids(const char* file, const std::string& name, uid_t uid) {
+std::vector<SubordinateRange> subordinate_ids(const char* file, const std::string& name, uid_t uid) {
   const auto text = read_file(file);
   return parse_subordinate_ids(text ? *text : "", name, uid);
 }
@@ -77,10 +77,10 @@ Failure refused(int error) {
 
 // "newuidmap PID 0 UID 1 1 START COUNT ..."
 std::vector<std::string> map_command(const char* program, pid_t pid, std::uint32_t own,
-                                     const std::vector<IdRange>& ranges) {
+                                     const std::vector<SubordinateRange>& ranges) {
   std::vector<std::string> words = {program, std::to_string(pid), "0", std::to_string(own), "1"};
   std::uint64_t inside = 1;
-  for (const IdRange& range : ranges) {
+  for (const SubordinateRange& range : ranges) {
     words.insert(words.end(),
                  {std::to_string(inside), std::to_string(range.start), std::to_string(range.count)});
     inside += range.count;
@@ -214,8 +214,8 @@ std::string single_in_joined() {
 
 }  // namespace
 
-std::vector<IdRange> parse_subordinate_ids(std::string_view text, std::string_view name, uid_t uid) {
-  std::vector<IdRange> ranges;
+std::vector<SubordinateRange> parse_subordinate_ids(std::string_view text, std::string_view name, uid_t uid) {
+  std::vector<SubordinateRange> ranges;
   for (const std::string& line : split(text, '\n')) {
     const std::vector<std::string> fields = split(line, ':');
     if (fields.size() != 3) continue;

@@ -14,15 +14,15 @@
 namespace berth::sys {
 
 // `count` ids that a user may map besides its own, from `start` on.
-struct IdRange {
+struct SubordinateRange {
   std::uint32_t start = 0;
   std::uint32_t count = 0;
-  bool operator==(const IdRange&) const = default;
+  bool operator==(const SubordinateRange&) const = default;
 };
 
 // The user's lines of /etc/subuid or /etc/subgid: "name:start:count" or "uid:start:count". Others are left
 // out, as are those that are not well formed or reach past 2^32 - 2.
-std::vector<IdRange> parse_subordinate_ids(std::string_view text, std::string_view user_name, uid_t uid);
+std::vector<SubordinateRange> parse_subordinate_ids(std::string_view text, std::string_view user_name, uid_t uid);
 
 struct Rootless {
   bool entered = false;  // false: the caller is root already and nothing happened

@@ -24,8 +24,8 @@ namespace {
 TEST(SubordinateIds, ByNameAndByNumber) {
   const std::string text = "alice:100000:65536\nbob:200000:65536\n1000:300000:10\n";
   EXPECT_EQ(parse_subordinate_ids(text, "alice", 1000),
-            (std::vector<IdRange>{{100000, 65536}, {300000, 10}}));
-  EXPECT_EQ(parse_subordinate_ids(text, "", 1000), (std::vector<IdRange>{{300000, 10}}));
+            (std::vector<SubordinateRange>{{100000, 65536}, {300000, 10}}));
+  EXPECT_EQ(parse_subordinate_ids(text, "", 1000), (std::vector<SubordinateRange>{{300000, 10}}));
   EXPECT_TRUE(parse_subordinate_ids(text, "carol", 7).empty());
 }
 

@@ -13,10 +13,10 @@ FLOORS = {
     "image/archive": 2.3, "image/registry": 2.3, "guest": 2,
     "isolate": 3, "engine": 3, "device": 3,
     "vmm": 4,
-    "unit": 5,
+    "unit": 5, "oci": 5,
     "node": 6,
     "api": 7,
-    "cmd/berth": 8, "cmd/berth-monitor": 8, "cmd/berth-image": 8, "cmd/berth-bench": 8,
+    "cmd/berth": 8, "cmd/berth-monitor": 8, "cmd/berth-image": 8, "cmd/berth-oci": 8, "cmd/berth-bench": 8,
 }
 
 # The kernel's mechanisms belong to src/sys. A name that is also an English verb counts only when it is written with the

@@ -10,7 +10,7 @@
 #include "node/detach_keys.hpp"
 #include "node/exit_code.hpp"
 #include "node/foreground.hpp"
-#include "node/signals.hpp"
+#include "sys/signals.hpp"
 
 namespace berth::cmd {
 namespace {
@@ -144,7 +144,7 @@ Action declare_kill(CLI::App& app, const Invocation& invocation) {
   add_names(app, command->names, true);
   app.add_option("-s,--signal", command->signal, "Signal to send (default KILL)")->type_name("SIGNAL");
   return [command, &invocation]() -> Result<int> {
-    const int signal = TRY_DURING("--signal", node::parse_signal(command->signal));
+    const int signal = TRY_DURING("--signal", sys::parse_signal(command->signal));
     return each("kill", invocation, command->names, [&](node::Node& node, const node::Instance& instance) {
       return node::send_signal(node, instance, signal);
     });

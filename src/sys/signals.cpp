@@ -1,4 +1,4 @@
-#include "node/signals.hpp"
+#include "sys/signals.hpp"
 
 #include <fmt/core.h>
 #include <signal.h>
@@ -6,7 +6,7 @@
 
 #include "base/text.hpp"
 
-namespace berth::node {
+namespace berth::sys {
 namespace {
 
 // The kernel's numbers of real-time signals; the C library keeps the first ones for itself.
@@ -40,4 +40,4 @@ std::string signal_name(int signal) {
                                   : std::to_string(signal);
 }
 
-}  // namespace berth::node
+}  // namespace berth::sys

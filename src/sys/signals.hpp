@@ -6,10 +6,10 @@
 
 #include "base/result.hpp"
 
-namespace berth::node {
+namespace berth::sys {
 
 // "SIGTERM", "term", "15", "RTMIN+3".
 Result<int> parse_signal(std::string_view text);
 std::string signal_name(int signal);  // "SIGTERM"
 
-}  // namespace berth::node
+}  // namespace berth::sys

@@ -1,0 +1,21 @@
+#include <array>
+
+#include "oci/plan/context.hpp"
+
+namespace berth::oci {
+namespace {
+
+constexpr std::array<Planner, 9> kPlanners = {
+    plan_namespaces, plan_names,      plan_root,       plan_mounts, plan_devices,
+    plan_create_hooks, plan_leaving, plan_protection, plan_start_hooks,
+};
+
+}  // namespace
+
+Result<void> make_plan(const Creation& creation, isolate::LaunchPlan& plan) {
+  plan.kept_descriptors = creation.options.preserve_fds;
+  for (const Planner planner : kPlanners) TRY(planner(creation, plan));
+  return plan_process(creation.spec.process, creation.spec.platform.seccomp, plan);
+}
+
+}  // namespace berth::oci

@@ -1,0 +1,97 @@
+#include "oci/run/delete.hpp"
+
+#include <fmt/core.h>
+#include <signal.h>
+
+#include "base/log.hpp"
+#include "isolate/cgroup.hpp"
+#include "oci/plan/hooks.hpp"
+#include "oci/spec/spec.hpp"
+#include "sys/process.hpp"
+
+namespace berth::oci {
+namespace {
+
+constexpr int kKillTimeoutMs = 10000;
+
+// Empty where the process is gone: the number may be another's by now.
+Result<sys::Fd> open_process(const State& state) {
+  if (state.pid <= 0) return sys::Fd();
+  auto pidfd = sys::open_pidfd(state.pid);
+  if (!pidfd && pidfd.error().sys_errno == ESRCH) return sys::Fd();
+  if (pidfd && !is_alive(state)) return sys::Fd();
+  return pidfd;
+}
+
+Result<void> end_process(const State& state) {
+  const sys::Fd process = TRY(open_process(state));
+  if (!process) return {};
+  auto sent = sys::send_signal(process.get(), SIGKILL);
+  if (!sent && sent.error().sys_errno != ESRCH) return sent;
+  return {};
+}
+
+Result<void> end_group(const State& state) {
+  if (state.cgroup.empty()) return {};
+  const auto group = TRY(isolate::find_cgroup_at(state.cgroup));
+  return group ? group->kill_all() : Result<void>();
+}
+
+Result<void> await_end(const State& state) {
+  const sys::Fd process = TRY(open_process(state));
+  if (!process || TRY(sys::wait_for_end(process.get(), kKillTimeoutMs))) return {};
+  return fail(Code::DeadlineExceeded,
+              fmt::format("process {} of container {} does not end: it is stuck in the kernel", state.pid, state.id));
+}
+
+Result<void> run_poststop(const ContainerDir& dir, const State& state) {
+  const Spec spec = TRY(Spec::parse(TRY(sys::read_file(dir.file(kConfigFile), kMaxConfigBytes))));
+  run_hooks_anyway(spec.hooks, HookStage::Poststop, state_text(state, Status::Stopped).with(0));
+  return {};
+}
+
+Result<void> end(const State& state) {
+  TRY(end_process(state));
+  TRY(end_group(state));
+  return await_end(state);
+}
+
+}  // namespace
+
+void clear_up(ContainerDir& dir, const State& state) {
+  if (const auto ended = end(state); !ended) log::warn("{}", ended.error().message);
+  if (const auto removed = dir.remove(); !removed) log::warn("{}", removed.error().message);
+}
+
+Result<void> remove(const std::string& root, const std::string& id, bool force) {
+  ContainerDir dir = TRY(ContainerDir::open(root, id));
+  TRY(dir.lock());
+  const State state = TRY(State::load(dir));
+  const bool alive = is_alive(state);
+  if (alive && !force) {
+    const Status status = TRY(status_of(dir, state));
+    if (status == Status::Running || status == Status::Paused) {
+      return fail(Code::FailedPrecondition,
+                  fmt::format("cannot delete container {} that is not stopped: {}", id, status_name(status)));
+    }
+  }
+  TRY(end(state));
+  if (state.late_hooks) {
+    if (const auto ran = run_poststop(dir, state); !ran) log::warn("{}", ran.error().message);
+  }
+  return dir.remove();
+}
+
+Result<void> kill(const std::string& root, const std::string& id, int signal, bool all) {
+  const ContainerDir dir = TRY(ContainerDir::open(root, id));
+  const State state = TRY(State::load(dir));
+  if (all && !state.cgroup.empty()) {
+    const auto group = TRY(isolate::find_cgroup_at(state.cgroup));
+    if (group) return group->signal_all(signal);
+  }
+  const sys::Fd process = TRY(open_process(state));
+  if (!process) return fail(Code::FailedPrecondition, fmt::format("container not running: {}", id));
+  return sys::send_signal(process.get(), signal);
+}
+
+}  // namespace berth::oci

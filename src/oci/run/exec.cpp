@@ -1,0 +1,148 @@
+#include "oci/run/exec.hpp"
+
+#include <fmt/core.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "isolate/cgroup.hpp"
+#include "oci/plan/context.hpp"
+#include "oci/run/console.hpp"
+#include "oci/spec/spec.hpp"
+#include "oci/state/state.hpp"
+#include "sys/process.hpp"
+
+namespace berth::oci {
+namespace {
+
+constexpr std::uint64_t kMaxId = UINT32_MAX - 1;
+
+Result<std::uint32_t> parse_id(const std::string& text, std::string_view option) {
+  const auto id = parse_u64(text);
+  if (id && *id <= kMaxId) return static_cast<std::uint32_t>(*id);
+  return fail(Code::InvalidArgument, fmt::format("{} {}: give numbers", option, text));
+}
+
+Result<void> set_user(const ExecRequest& request, Process& process) {
+  if (!request.user.empty()) {
+    const auto colon = request.user.find(':');
+    process.uid = TRY(parse_id(request.user.substr(0, colon), "--user"));
+    process.gid = colon == std::string::npos ? 0 : TRY(parse_id(request.user.substr(colon + 1), "--user"));
+  }
+  for (const std::string& group : request.additional_gids)
+    process.additional_gids.push_back(TRY(parse_id(group, "--additional-gids")));
+  return {};
+}
+
+Result<void> add_capabilities(const ExecRequest& request, Process& process) {
+  if (request.capabilities.empty()) return {};
+  sys::CapabilitySets sets = process.capabilities.value_or(sys::CapabilitySets{});
+  for (const std::string& name : request.capabilities) {
+    const auto mask = TRY(sys::parse_capability(name, "--cap"));
+    sets.bounding |= mask;
+    sets.effective |= mask;
+    sets.permitted |= mask;
+    sets.inheritable |= mask;
+    sets.ambient |= mask;
+  }
+  process.capabilities = sets;
+  return {};
+}
+
+Result<Process> read_process(const ExecRequest& request) {
+  const Json json = TRY(parse_json(TRY(sys::read_file(request.process_file, kMaxConfigBytes)), "process"));
+  return Process::from_json(JsonView(json, "process"));
+}
+
+// The container's own process, or the file's, with what the options say.
+Result<Process> effective_process(const ExecRequest& request, const Spec& spec) {
+  Process process = request.process_file.empty() ? spec.process : TRY(read_process(request));
+  if (request.process_file.empty()) {
+    process.terminal = false;
+    process.console_size.reset();
+  }
+  if (!request.args.empty()) process.args = request.args;
+  process.env.insert(process.env.end(), request.env.begin(), request.env.end());
+  if (!request.cwd.empty()) process.cwd = request.cwd;
+  process.terminal = process.terminal || request.tty;
+  process.no_new_privileges = process.no_new_privileges || request.no_new_privileges;
+  if (!request.apparmor.empty()) process.attributes.apparmor_profile = request.apparmor;
+  if (!request.process_label.empty()) process.attributes.selinux_label = request.process_label;
+  TRY(set_user(request, process));
+  TRY(add_capabilities(request, process));
+  if (process.args.empty()) return fail(Code::InvalidArgument, "exec: names no program");
+  return process;
+}
+
+Result<void> check_status(const ExecRequest& request, const ContainerDir& dir, const State& state) {
+  const Status status = TRY(status_of(dir, state));
+  if (status == Status::Running || status == Status::Created) return {};
+  if (status == Status::Paused && request.ignore_paused) return {};
+  if (status == Status::Paused) {
+    return fail(Code::FailedPrecondition,
+                fmt::format("cannot exec in a paused container (use --ignore-paused): {}", request.id));
+  }
+  return fail(Code::FailedPrecondition,
+              fmt::format("cannot exec in a {} container: {}", status_name(status), request.id));
+}
+
+Result<void> plan_joins(const State& state, isolate::LaunchPlan& plan) {
+  sys::Fd pidfd = TRY(sys::open_pidfd(state.pid));
+  const int namespaces = TRY(sys::differing_namespaces(state.pid));
+  // The number may have become another process's while its namespaces were looked up.
+  if (!is_alive(state)) return fail(Code::FailedPrecondition, fmt::format("container not running: {}", state.id));
+  if (namespaces != 0) plan.joins.push_back({std::move(pidfd), namespaces});
+  if ((namespaces & CLONE_NEWUSER) != 0) {
+    plan.then("become root of the user namespace",
+              []() noexcept { return sys::set_user(0, 0, nullptr, 0, sys::may_set_groups()); });
+  }
+  return {};
+}
+
+Result<std::unique_ptr<sys::Cgroup>> find_group(const ExecRequest& request, const State& state) {
+  if (state.cgroup.empty()) return std::unique_ptr<sys::Cgroup>();
+  if (request.cgroup.empty()) return isolate::find_cgroup_at(state.cgroup);
+  auto group = TRY(isolate::find_cgroup_at(fmt::format("{}/{}", state.cgroup, request.cgroup)));
+  if (!group) return fail(Code::NotFound, fmt::format("--cgroup {}: the container has no such group", request.cgroup));
+  return group;
+}
+
+Result<void> hand_over(const ExecRequest& request, const Process& process, const isolate::LaunchedProcess& launched) {
+  if (launched.terminal) {
+    if (process.console_size) TRY(sys::set_window_size(launched.terminal.get(), *process.console_size));
+    if (!request.console_socket.empty()) TRY(send_console(request.console_socket, launched.terminal.get()));
+  }
+  if (!request.pid_file.empty()) TRY(write_pid_file(request.pid_file, launched.pid));
+  return {};
+}
+
+}  // namespace
+
+Result<isolate::LaunchedProcess> exec(const ExecRequest& request) {
+  const ContainerDir dir = TRY(ContainerDir::open(request.root, request.id));
+  const State state = TRY(State::load(dir));
+  TRY(check_status(request, dir, state));
+  const Spec spec = TRY(Spec::parse(TRY(sys::read_file(dir.file(kConfigFile), kMaxConfigBytes))));
+  const Process process = TRY(effective_process(request, spec));
+  if (process.terminal && request.console_socket.empty() && !request.keeps_terminal)
+    return fail(Code::InvalidArgument, "--tty: somebody must hold the terminal's other end: give --console-socket");
+
+  isolate::LaunchPlan plan;
+  TRY(plan_joins(state, plan));
+  plan.cgroup = TRY(find_group(request, state));
+  plan.kept_descriptors = request.preserve_fds;
+  TRY(plan_process(process, spec.platform.seccomp, plan));
+  isolate::Stdio stdio;
+  stdio.tty = process.terminal;
+  auto launched = TRY(isolate::launch(plan, stdio));
+  if (auto handed = hand_over(request, process, launched); !handed) {
+    static_cast<void>(sys::send_signal(launched.pidfd.get(), SIGKILL));
+    static_cast<void>(sys::reap(launched.pid, true));
+    return fail(std::move(handed).error());
+  }
+  return launched;
+}
+
+}  // namespace berth::oci

@@ -1,0 +1,92 @@
+#include "oci/state/state.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+
+#include "isolate/cgroup.hpp"
+#include "sys/process.hpp"
+
+namespace berth::oci {
+namespace {
+
+constexpr std::array<std::string_view, 5> kNames = {"creating", "created", "running", "paused", "stopped"};
+constexpr std::size_t kMaxStateBytes = 16 << 20;
+
+bool waits_at_gate(const ContainerDir& dir) {
+  const std::string path = dir.file(kGateLock);
+  if (!sys::exists(path)) return false;
+  const auto free = sys::try_lock_file(path);
+  return free && !*free;
+}
+
+Result<bool> is_frozen(const State& state) {
+  if (state.cgroup.empty()) return false;
+  const auto group = TRY(isolate::find_cgroup_at(state.cgroup));
+  return group != nullptr && TRY(group->frozen());
+}
+
+}  // namespace
+
+std::string_view status_name(Status status) { return kNames.at(static_cast<std::size_t>(status)); }
+
+Result<State> State::load(const ContainerDir& dir) {
+  State state;
+  state.id = dir.id();
+  auto text = sys::read_file(dir.file(kStateFile), kMaxStateBytes);
+  // Whoever made the directory was killed before its first step.
+  if (!text && text.error().code == Code::NotFound && sys::exists(dir.path())) return state;
+  if (!text && text.error().code == Code::NotFound)
+    return fail(Code::NotFound, fmt::format("container does not exist: {}", dir.id()));
+  const Json json = TRY(parse_json(TRY(std::move(text)), "state.json"));
+  const JsonView view(json, dir.file(kStateFile));
+  state.oci_version = TRY(view.string("ociVersion"));
+  state.pid = static_cast<pid_t>(TRY(view.int_or("pid", 0)));
+  state.start_time = TRY(view.uint("startTime"));
+  state.bundle = TRY(view.string("bundle"));
+  state.root = TRY(view.string("rootfs"));
+  state.created = TRY(view.string("created"));
+  state.owner = TRY(view.uint("owner"));
+  state.cgroup = TRY(view.string("cgroup"));
+  state.creating = TRY(view.bool_or("creating", false));
+  state.late_hooks = TRY(view.bool_or("lateHooks", false));
+  if (const auto annotations = TRY(view.find("annotations"))) {
+    for (const auto& [key, value] : TRY(annotations->as_object()))
+      state.annotations.emplace(key, TRY(value.as_string()));
+  }
+  return state;
+}
+
+Result<void> State::save(const ContainerDir& dir) const {
+  const Json json = {{"ociVersion", oci_version}, {"pid", pid},         {"startTime", start_time},
+                     {"bundle", bundle},          {"rootfs", root},     {"created", created},
+                     {"owner", owner},            {"cgroup", cgroup},   {"annotations", annotations},
+                     {"creating", creating},      {"lateHooks", late_hooks}};
+  return sys::replace_file(dir.file(kStateFile), json.dump(), 0600);
+}
+
+bool is_alive(const State& state) {
+  if (state.pid <= 0) return false;
+  const auto process = sys::look_up_process(state.pid);
+  return process && process->start_time == state.start_time && !process->ended();
+}
+
+Result<Status> status_of(const ContainerDir& dir, const State& state) {
+  if (!is_alive(state)) return state.pid == 0 && dir.busy() ? Status::Creating : Status::Stopped;
+  if (state.creating) return Status::Creating;
+  if (TRY(is_frozen(state))) return Status::Paused;
+  return waits_at_gate(dir) ? Status::Created : Status::Running;
+}
+
+std::string StateText::with(pid_t pid) const { return fmt::format("{}{}{}", before_pid, pid, after_pid); }
+
+StateText state_text(const State& state, Status status) {
+  Json json = {{"ociVersion", state.oci_version}, {"id", state.id}, {"status", status_name(status)},
+               {"bundle", state.bundle}};
+  if (!state.annotations.empty()) json["annotations"] = state.annotations;
+  std::string rest = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  rest.front() = ',';
+  return {"{\"pid\":", std::move(rest)};
+}
+
+}  // namespace berth::oci
