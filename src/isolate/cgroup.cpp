@@ -75,10 +75,11 @@ Result<const sys::CgroupHost*> cgroup_host() {
 
 const std::vector<sys::DeviceRule>& customary_device_rules() {
   static const std::vector<sys::DeviceRule> rules = {
-      {true, 'c', {}, {}, "m"}, {true, 'b', {}, {}, "m"}, {true, 'c', 1, 3, "rwm"}, {true, 'c', 1, 5, "rwm"},
-      {true, 'c', 1, 7, "rwm"}, {true, 'c', 1, 8, "rwm"}, {true, 'c', 1, 9, "rwm"}, {true, 'c', 5, 0, "rwm"},
-      {true, 'c', 5, 1, "rwm"}, {true, 'c', 5, 2, "rwm"},  // console and ptmx
-      {true, 'c', 136, {}, "rwm"}};                        // pseudo-terminals
+      {true, 'c', {}, {}, "m"},   {true, 'b', {}, {}, "m"}, {true, 'c', 1, 3, "rwm"},
+      {true, 'c', 1, 5, "rwm"},   {true, 'c', 1, 7, "rwm"}, {true, 'c', 1, 8, "rwm"},
+      {true, 'c', 1, 9, "rwm"},   {true, 'c', 5, 0, "rwm"}, {true, 'c', 5, 1, "rwm"},
+      {true, 'c', 5, 2, "rwm"},      // console and ptmx
+      {true, 'c', 136, {}, "rwm"}};  // pseudo-terminals
   return rules;
 }
 

@@ -18,7 +18,8 @@ std::string cgroup_path(const UnitConfig& config);
 // The unit's group; null where it has none: not started, ended, or groups are not ours to make (rootless).
 Result<std::unique_ptr<sys::Cgroup>> find_cgroup(const UnitConfig& config);
 
-// The control group `path` (relative to the base); null where there is none, or where groups are not ours to make.
+// The control group `path` (relative to the base); null where there is none, or where groups are not ours to
+// make.
 Result<std::unique_ptr<sys::Cgroup>> find_cgroup_at(const std::string& path);
 
 // What every container may use: the devices of its /dev, terminals, and making (not opening) any node (runc,

@@ -21,8 +21,7 @@ namespace {
 void run_steps(const ChildImage& image, const ChildSteps& steps, std::size_t first) noexcept {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const int error = steps[i]->run(image.context);
-    if (error != 0)
-      give_up(image, Report::StepFailed, static_cast<int>(first + i), error, steps[i]->what());
+    if (error != 0) give_up(image, Report::StepFailed, static_cast<int>(first + i), error, steps[i]->what());
   }
 }
 
@@ -46,8 +45,8 @@ int take_terminal(const ChildImage& image) noexcept {
     if (const int error = show_console(slave); error != 0) return error;
   }
   if (::fchown(slave, image.plan.credentials.uid, static_cast<gid_t>(-1)) != 0) return errno;
-  if (const int error =
-          sys::send_message(image.context.channel, {static_cast<std::int32_t>(Report::Terminal), 0, 0}, master);
+  if (const int error = sys::send_message(image.context.channel,
+                                          {static_cast<std::int32_t>(Report::Terminal), 0, 0}, master);
       error != 0) {
     return error;
   }
@@ -110,6 +109,9 @@ int look_for_program(const ChildImage& image) noexcept {
 void wait_at_gate(ChildImage& image) noexcept {
   const Gate& gate = *image.plan.gate;
   if (const int error = look_for_program(image); error != 0) give_up(image, Report::ExecFailed, 0, error);
+  // What the launcher has open (a lock, say) must not outlive it here.
+  sys::close_all_but(3 + image.plan.kept_descriptors,
+                     {image.context.channel, gate.listener.get(), gate.lock.get()});
   // A launcher that died has told nobody of us.
   if (sys::send_message(image.context.channel, {static_cast<std::int32_t>(Report::Ready), 1, 0}) != 0)
     ::_exit(1);

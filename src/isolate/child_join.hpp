@@ -1,4 +1,5 @@
-// How the child gets into namespaces that others made, and into those that only a second process can be born in.
+// How the child gets into namespaces that others made, and into those that only a second process can be born
+// in.
 #pragma once
 
 #include <string_view>
@@ -18,7 +19,8 @@ void continue_in_namespaces(ChildImage& image) noexcept;
 // Waits until the launcher has placed this process; tells it its own number.
 void wait_for_launcher(ChildImage& image) noexcept;
 
-// Tells the launcher what failed, and ends. Who opened the gate knows nothing of the plan: it gets `what` besides.
+// Tells the launcher what failed, and ends. Who opened the gate knows nothing of the plan: it gets `what`
+// besides.
 [[noreturn]] void give_up(const ChildImage& image, Report report, int first, int error,
                           std::string_view what = {}) noexcept;
 

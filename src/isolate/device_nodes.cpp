@@ -71,9 +71,9 @@ int make_links() noexcept {
 }  // namespace
 
 const std::vector<DeviceNode>& default_device_nodes() {
-  static const std::vector<DeviceNode> nodes = {
-      {"/dev/null", 'c', 1, 3},   {"/dev/zero", 'c', 1, 5},    {"/dev/full", 'c', 1, 7},
-      {"/dev/random", 'c', 1, 8}, {"/dev/urandom", 'c', 1, 9}, {"/dev/tty", 'c', 5, 0}};
+  static const std::vector<DeviceNode> nodes = {{"/dev/null", 'c', 1, 3},    {"/dev/zero", 'c', 1, 5},
+                                                {"/dev/full", 'c', 1, 7},    {"/dev/random", 'c', 1, 8},
+                                                {"/dev/urandom", 'c', 1, 9}, {"/dev/tty", 'c', 5, 0}};
   return nodes;
 }
 
@@ -86,8 +86,12 @@ Result<void> add_device_node(LaunchPlan& plan, const DeviceNode& node, bool may_
   const std::string name = node.path.substr(slash + 1);
   if (name.empty() || name == "." || name == "..")
     return fail(Code::InvalidArgument, fmt::format("device {}: not a file's path", node.path));
-  NodeToMake wanted{slash == 0 ? "/" : node.path.substr(0, slash), name, type_bits(node.type) | node.mode,
-                    ::makedev(node.major, node.minor), node.uid, node.gid};
+  NodeToMake wanted{slash == 0 ? "/" : node.path.substr(0, slash),
+                    name,
+                    type_bits(node.type) | node.mode,
+                    ::makedev(node.major, node.minor),
+                    node.uid,
+                    node.gid};
   plan.then(fmt::format("make the device {}", node.path),
             [wanted = std::move(wanted)]() noexcept { return make_node(wanted); });
   return {};

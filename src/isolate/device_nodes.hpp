@@ -23,8 +23,8 @@ struct DeviceNode {
 // null, zero, full, random, urandom and tty (runtime-spec, config-linux.md, "Default Devices").
 const std::vector<DeviceNode>& default_device_nodes();
 
-// Makes the node where nothing is, or leaves it where it is already that device. Where `may_mknod` is false, as in
-// a user namespace, the host's node is mounted instead.
+// Makes the node where nothing is, or leaves it where it is already that device. Where `may_mknod` is false,
+// as in a user namespace, the host's node is mounted instead.
 Result<void> add_device_node(LaunchPlan& plan, const DeviceNode& node, bool may_mknod);
 
 // /dev/fd, stdin, stdout, stderr, core, and ptmx, which replaces a node of the image.

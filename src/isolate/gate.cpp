@@ -15,7 +15,8 @@ Result<void> open_gate(const std::string& directory, const std::string& name) {
   std::string what;
   if (sys::receive_message(connection.get(), what) != sys::Transfer::Done) what = "start the program";
   const int error = received->message.second;
-  if (static_cast<Report>(received->message.kind) == Report::ExecFailed) return fail(program_error(what, error));
+  if (static_cast<Report>(received->message.kind) == Report::ExecFailed)
+    return fail(program_error(what, error));
   return fail(before_program(fail_errno(fmt::format("cannot {}", what), error).value()));
 }
 

@@ -18,14 +18,14 @@ struct LaunchedProcess {
   sys::Fd terminal;  // master; empty without a new terminal
 };
 
-// Comes back once the program runs or, with a gate, once the child waits at it. The caller must be single-threaded and is the new process's parent. A program that does not exist is
-// NotFound, one that cannot be invoked PermissionDenied, both with the errno of execve(2); no other failure
-// has these codes. On failure the process is gone and reaped; the plan's control group is the caller's to
-// remove.
+// Comes back once the program runs or, with a gate, once the child waits at it. The caller must be
+// single-threaded and is the new process's parent. A program that does not exist is NotFound, one that cannot
+// be invoked PermissionDenied, both with the errno of execve(2); no other failure has these codes. On failure
+// the process is gone and reaped; the plan's control group is the caller's to remove.
 Result<LaunchedProcess> launch(LaunchPlan& plan, const Stdio& stdio);
 
-// Lets the process that waits at the gate with the listener `directory`/`name` run its program; comes back once it
-// does, or with what kept it from that, as launch() would.
+// Lets the process that waits at the gate with the listener `directory`/`name` run its program; comes back
+// once it does, or with what kept it from that, as launch() would.
 Result<void> open_gate(const std::string& directory, const std::string& name);
 
 // Why `program` cannot be run, execve(2) having said `error`: NotFound or PermissionDenied.

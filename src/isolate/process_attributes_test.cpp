@@ -35,7 +35,7 @@ int run(const std::function<void(LaunchPlan&)>& fill, const std::function<bool()
     if (namespaces != 0 && ::unshare(namespaces) != 0) ::_exit(254);
     for (const auto* steps : {&plan.setup, &plan.lockdown}) {
       for (const auto& step : *steps) {
-        if (const int error = step->run(); error != 0) ::_exit(error);
+        if (const int error = step->run({}); error != 0) ::_exit(error);
       }
     }
     ::_exit(check() ? 0 : kWrong);

@@ -122,7 +122,8 @@ int make_memory_file(const char* first, std::size_t first_size, int number, cons
   std::array<char, 16> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
   int error = write_whole(file.get(), first, first_size);
-  if (error == 0) error = write_whole(file.get(), digits.data(), static_cast<std::size_t>(end - digits.data()));
+  if (error == 0)
+    error = write_whole(file.get(), digits.data(), static_cast<std::size_t>(end - digits.data()));
   if (error == 0) error = write_whole(file.get(), last, last_size);
   return error == 0 ? file.release() : -error;
 }

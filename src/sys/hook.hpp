@@ -1,5 +1,5 @@
-// Running a program that was made ready before, also between fork and exec: text in, an outcome out, bounded in
-// time.
+// Running a program that was made ready before, also between fork and exec: text in, an outcome out, bounded
+// in time.
 #pragma once
 
 #include <sys/types.h>

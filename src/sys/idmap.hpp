@@ -20,9 +20,9 @@ struct IdRange {
 // "0 100000 65536\n" for each: what /proc/PID/uid_map takes.
 std::string id_map_text(std::span<const IdRange> ranges);
 
-// Gives the user namespace that process `pid` is in its mappings: directly, or for an ordinary user by newuidmap and
-// newgidmap (package uidmap) where it maps more than that user. Who cannot but map its own group gives up
-// setgroups(2) for it.
+// Gives the user namespace that process `pid` is in its mappings: directly, or for an ordinary user by
+// newuidmap and newgidmap (package uidmap) where it maps more than that user. Who cannot but map its own
+// group gives up setgroups(2) for it.
 Result<void> write_id_maps(pid_t pid, std::span<const IdRange> users, std::span<const IdRange> groups);
 
 // A user namespace of these mappings, in which nobody lives. Neither may be empty.

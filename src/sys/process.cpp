@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/text.hpp"
@@ -129,7 +130,8 @@ std::optional<int> foreign_exit_status(pid_t pid, int pidfd) {
 Result<ProcessStat> look_up_process(pid_t pid) {
   const auto fields = TRY(stat_fields(pid));
   const auto start = fields.size() > 19 ? parse_u64(fields[19]) : std::nullopt;
-  if (!start || fields.front().empty()) return fail(Code::Internal, fmt::format("/proc/{}/stat: no start time", pid));
+  if (!start || fields.front().empty())
+    return fail(Code::Internal, fmt::format("/proc/{}/stat: no start time", pid));
   return ProcessStat{fields.front().front(), *start};
 }
 
@@ -236,6 +238,21 @@ int reset_signals() noexcept {
   sigset_t none;
   ::sigemptyset(&none);
   return as_errno(::sigprocmask(SIG_SETMASK, &none, nullptr));
+}
+
+void close_all_but(int first_fd, std::initializer_list<int> kept) noexcept {
+  std::array<int, 8> sorted{};
+  const std::size_t count = std::min(kept.size(), sorted.size());
+  std::copy_n(kept.begin(), count, sorted.begin());
+  std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(count));
+  int from = first_fd;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (sorted[i] < from) continue;
+    if (sorted[i] > from)
+      ::syscall(SYS_close_range, static_cast<unsigned>(from), static_cast<unsigned>(sorted[i]) - 1, 0U);
+    from = sorted[i] + 1;
+  }
+  close_from(from, false);
 }
 
 int close_from(int first_fd, bool only_mark) noexcept {

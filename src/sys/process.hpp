@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -68,10 +69,12 @@ int bring_up_loopback() noexcept;
 int hide_from_ptrace() noexcept;  // PR_SET_DUMPABLE 0: no /proc/PID/exe for others
 int set_no_new_privileges() noexcept;
 int set_user(uid_t uid, gid_t gid, const gid_t* groups, std::size_t count, bool set_groups) noexcept;
-bool may_set_groups() noexcept;  // user_namespaces(7), /proc/self/setgroups
+bool may_set_groups() noexcept;       // user_namespaces(7), /proc/self/setgroups
 int adopt_terminal(int fd) noexcept;  // new session, controlling terminal
 int reset_signals() noexcept;         // default dispositions, nothing blocked
 int set_child_subreaper() noexcept;
+// Closes all descriptors from `first_fd` on but these (at most 8, in any order).
+void close_all_but(int first_fd, std::initializer_list<int> kept) noexcept;
 int close_from(int first_fd,
                bool only_mark) noexcept;  // close, or mark close-on-exec, all from `first_fd` on
 

@@ -22,7 +22,8 @@ struct SubordinateRange {
 
 // The user's lines of /etc/subuid or /etc/subgid: "name:start:count" or "uid:start:count". Others are left
 // out, as are those that are not well formed or reach past 2^32 - 2.
-std::vector<SubordinateRange> parse_subordinate_ids(std::string_view text, std::string_view user_name, uid_t uid);
+std::vector<SubordinateRange> parse_subordinate_ids(std::string_view text, std::string_view user_name,
+                                                    uid_t uid);
 
 struct Rootless {
   bool entered = false;  // false: the caller is root already and nothing happened

@@ -1,7 +1,8 @@
 // create, start and run.
+#include "oci/run/create.hpp"
+
 #include "cmd/berth-oci/command.hpp"
 #include "cmd/berth-oci/options.hpp"
-#include "oci/run/create.hpp"
 #include "oci/run/delete.hpp"
 #include "oci/run/foreground.hpp"
 
@@ -39,8 +40,7 @@ Result<void> complete(MakeOptions& made, const Globals& globals, const Args& ope
 // Ends the container that its foreground `run` did not get to its end.
 Result<int> stay(oci::Container& container, const MakeOptions& made) {
   auto code = oci::stay_with(container.process);
-  const auto removed =
-      made.keep ? Result<void>() : oci::remove(made.request.root, made.request.id, true);
+  const auto removed = made.keep ? Result<void>() : oci::remove(made.request.root, made.request.id, true);
   const int exit_code = TRY(std::move(code));
   TRY(removed);
   return exit_code;

@@ -11,7 +11,8 @@ namespace berth::cmd {
 namespace {
 
 Result<int> set_paused(const Globals& globals, const Args& args, bool paused) {
-  TRY(oci::pause(oci::state_root(globals.root), TRY(container_id(TRY(Options().parse(args, false)))), paused));
+  TRY(oci::pause(oci::state_root(globals.root), TRY(container_id(TRY(Options().parse(args, false)))),
+                 paused));
   return 0;
 }
 
@@ -27,7 +28,8 @@ Result<int> run_kill(const Globals& globals, const Args& args) {
     signal = operands.back();
     operands.pop_back();
   }
-  TRY(oci::kill(oci::state_root(globals.root), TRY(container_id(operands)), TRY(sys::parse_signal(signal)), all));
+  TRY(oci::kill(oci::state_root(globals.root), TRY(container_id(operands)), TRY(sys::parse_signal(signal)),
+                all));
   return 0;
 }
 

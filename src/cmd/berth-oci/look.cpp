@@ -26,7 +26,8 @@ Result<std::string> process_table(const std::vector<pid_t>& pids, const Args& ps
   if (ps_args.empty()) command.emplace_back("-ef");
   command.insert(command.end(), ps_args.begin(), ps_args.end());
   const auto output = TRY(sys::run_command(command, {.max_output_bytes = 4 << 20}));
-  if (output.exit_code != 0) return fail(Code::InvalidArgument, fmt::format("{}: exit code {}", join(command, " "), output.exit_code));
+  if (output.exit_code != 0)
+    return fail(Code::InvalidArgument, fmt::format("{}: exit code {}", join(command, " "), output.exit_code));
   const auto words = [](const std::string& line) {
     auto fields = split(line, ' ');
     std::erase(fields, "");
@@ -34,13 +35,15 @@ Result<std::string> process_table(const std::vector<pid_t>& pids, const Args& ps
   };
   const auto lines = split(output.text, '\n');
   const auto titles = lines.empty() ? Args{} : words(lines.front());
-  const auto column = static_cast<std::size_t>(std::find(titles.begin(), titles.end(), "PID") - titles.begin());
+  const auto column =
+      static_cast<std::size_t>(std::find(titles.begin(), titles.end(), "PID") - titles.begin());
   if (column == titles.size()) return fail(Code::InvalidArgument, "ps: its output has no column PID");
   std::string table = lines.front() + "\n";
   for (const std::string& line : lines) {
     const auto fields = words(line);
     const auto pid = column < fields.size() ? parse_u64(fields[column]) : std::nullopt;
-    if (pid && std::find(pids.begin(), pids.end(), static_cast<pid_t>(*pid)) != pids.end()) table += line + "\n";
+    if (pid && std::find(pids.begin(), pids.end(), static_cast<pid_t>(*pid)) != pids.end())
+      table += line + "\n";
   }
   return table;
 }

@@ -43,8 +43,8 @@ std::string usage() {
 
 // In the lines that podman and containerd's shim read.
 std::string version_text() {
-  return fmt::format("berth-oci version {}\nspec: {}\nrundir: {}\n+SECCOMP +CAP +EBPF\n", BERTH_VERSION, oci::kMaxVersion,
-                     oci::state_root(""));
+  return fmt::format("berth-oci version {}\nspec: {}\nrundir: {}\n+SECCOMP +CAP +EBPF\n", BERTH_VERSION,
+                     oci::kMaxVersion, oci::state_root(""));
 }
 
 // To the log file, where one was asked for, and to whoever looks at standard error.
@@ -68,7 +68,8 @@ Result<sys::Fd> open_log(const Globals& globals) {
 
 const OciCommand* find_command(std::string_view name) {
   const auto& commands = oci_commands();
-  const auto found = std::find_if(commands.begin(), commands.end(), [&](const auto& c) { return c.name == name; });
+  const auto found =
+      std::find_if(commands.begin(), commands.end(), [&](const auto& c) { return c.name == name; });
   return found == commands.end() ? nullptr : &*found;
 }
 
@@ -98,8 +99,9 @@ int run(const Args& args) {
   }
   const OciCommand* command = find_command(words->front());
   if (command == nullptr) {
-    return report(globals, Error{Code::InvalidArgument, 0,
-                                 fmt::format("there is no command {}: see 'berth-oci --help'", words->front())});
+    return report(globals,
+                  Error{Code::InvalidArgument, 0,
+                        fmt::format("there is no command {}: see 'berth-oci --help'", words->front())});
   }
   return run_named(globals, *command, Args(words->begin() + 1, words->end()));
 }

@@ -14,23 +14,28 @@ Failure usage(std::string message) { return fail(Code::InvalidArgument, std::mov
 
 }  // namespace
 
-void Options::flag(std::string_view name, char letter, bool& target) { options_.push_back({name, letter, &target}); }
+void Options::flag(std::string_view name, char letter, bool& target) {
+  options_.push_back({name, letter, &target});
+}
 void Options::value(std::string_view name, char letter, std::string& target) {
   options_.push_back({name, letter, &target});
 }
 void Options::list(std::string_view name, char letter, std::vector<std::string>& target) {
   options_.push_back({name, letter, &target});
 }
-void Options::number(std::string_view name, char letter, int& target) { options_.push_back({name, letter, &target}); }
+void Options::number(std::string_view name, char letter, int& target) {
+  options_.push_back({name, letter, &target});
+}
 
 const Options::Option* Options::find(std::string_view name) const {
-  const auto found = std::find_if(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
+  const auto found =
+      std::find_if(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
   return found == options_.end() ? nullptr : &*found;
 }
 
 const Options::Option* Options::find(char letter) const {
-  const auto found =
-      std::find_if(options_.begin(), options_.end(), [&](const Option& o) { return letter != 0 && o.letter == letter; });
+  const auto found = std::find_if(options_.begin(), options_.end(),
+                                  [&](const Option& o) { return letter != 0 && o.letter == letter; });
   return found == options_.end() ? nullptr : &*found;
 }
 
@@ -81,7 +86,8 @@ Result<void> Options::parse_short(const std::vector<std::string>& args, std::siz
   return {};
 }
 
-Result<std::vector<std::string>> Options::parse(const std::vector<std::string>& args, bool first_operand_ends) const {
+Result<std::vector<std::string>> Options::parse(const std::vector<std::string>& args,
+                                                bool first_operand_ends) const {
   std::vector<std::string> operands;
   const auto take_rest = [&](std::size_t from) {
     operands.insert(operands.end(), args.begin() + static_cast<std::ptrdiff_t>(from), args.end());

@@ -1,5 +1,5 @@
-// Command-line options as runc's and crun's clients write them: "--name value", "--name=value", "-n value", "-abc".
-// A parser of our own: declaring options to a library would cost more than most of these commands do.
+// Command-line options as runc's and crun's clients write them: "--name value", "--name=value", "-n value",
+// "-abc". A parser of our own: declaring options to a library would cost more than most of these commands do.
 #pragma once
 
 #include <optional>
@@ -20,8 +20,8 @@ class Options {
   void list(std::string_view name, char letter, std::vector<std::string>& target);
   void number(std::string_view name, char letter, int& target);
 
-  // What is no option. With `first_operand_ends` everything behind the first one is taken as it is; "--" ends options
-  // in any case.
+  // What is no option. With `first_operand_ends` everything behind the first one is taken as it is; "--" ends
+  // options in any case.
   Result<std::vector<std::string>> parse(const std::vector<std::string>& args, bool first_operand_ends) const;
 
  private:

@@ -8,7 +8,8 @@ namespace berth::cmd {
 
 const std::vector<OciCommand>& oci_commands() {
   static const std::vector<OciCommand> commands = {
-      {"create", "[OPTION...] CONTAINER", "make a container of a bundle, all but its program's start", run_create},
+      {"create", "[OPTION...] CONTAINER", "make a container of a bundle, all but its program's start",
+       run_create},
       {"delete", "[--force] CONTAINER", "free what a container holds", run_delete},
       {"exec", "[OPTION...] CONTAINER PROGRAM [ARG...]", "run one more process in a container", run_exec},
       {"kill", "[--all] CONTAINER [SIGNAL]", "send a signal to a container", run_kill},
@@ -25,8 +26,9 @@ const std::vector<OciCommand>& oci_commands() {
 
 Result<std::string> container_id(const Args& operands) {
   if (operands.size() == 1) return operands.front();
-  return fail(Code::InvalidArgument, operands.empty() ? std::string("name the container")
-                                                      : fmt::format("name one container, not {}", operands.size()));
+  return fail(Code::InvalidArgument, operands.empty()
+                                         ? std::string("name the container")
+                                         : fmt::format("name one container, not {}", operands.size()));
 }
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }

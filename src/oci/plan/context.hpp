@@ -20,9 +20,9 @@ struct CreateOptions {
 struct Creation {
   const Spec& spec;
   const CreateOptions& options;
-  const State& state;        // bundle and root are set
+  const State& state;  // bundle and root are set
   const ContainerDir& dir;
-  sys::Cgroup* cgroup;       // null: none
+  sys::Cgroup* cgroup;  // null: none
 };
 
 // One concern of the plan; adds data, changes nothing.
@@ -35,16 +35,18 @@ Result<void> make_plan(const Creation& creation, isolate::LaunchPlan& plan);
 std::vector<sys::DeviceRule> device_rules(const Spec& spec);
 
 // One more process in a running container: identity, limits, privileges and filter as for the first one.
-Result<void> plan_process(const Process& process, const std::optional<sys::SeccompProfile>& seccomp, isolate::LaunchPlan& plan);
+Result<void> plan_process(const Process& process, const std::optional<sys::SeccompProfile>& seccomp,
+                          isolate::LaunchPlan& plan);
 
 Result<void> plan_namespaces(const Creation& creation, isolate::LaunchPlan& plan);
-Result<void> plan_names(const Creation& creation, isolate::LaunchPlan& plan);       // hostname, loopback
+Result<void> plan_names(const Creation& creation, isolate::LaunchPlan& plan);  // hostname, loopback
 Result<void> plan_root(const Creation& creation, isolate::LaunchPlan& plan);
-Result<void> plan_mounts(const Creation& creation, isolate::LaunchPlan& plan);      // and the control group
+Result<void> plan_mounts(const Creation& creation, isolate::LaunchPlan& plan);  // and the control group
 Result<void> plan_devices(const Creation& creation, isolate::LaunchPlan& plan);
 Result<void> plan_create_hooks(const Creation& creation, isolate::LaunchPlan& plan);
-Result<void> plan_leaving(const Creation& creation, isolate::LaunchPlan& plan);     // the host's root
-Result<void> plan_protection(const Creation& creation, isolate::LaunchPlan& plan);  // sysctls, masks, read-only
+Result<void> plan_leaving(const Creation& creation, isolate::LaunchPlan& plan);  // the host's root
+Result<void> plan_protection(const Creation& creation,
+                             isolate::LaunchPlan& plan);  // sysctls, masks, read-only
 Result<void> plan_start_hooks(const Creation& creation, isolate::LaunchPlan& plan);
 
 }  // namespace berth::oci

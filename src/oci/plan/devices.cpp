@@ -34,8 +34,7 @@ std::vector<sys::DeviceRule> device_rules(const Spec& spec) {
 Result<void> plan_devices(const Creation& creation, isolate::LaunchPlan& plan) {
   const Spec& spec = creation.spec;
   if (has_foreign_dev(spec)) return {};
-  const bool may_mknod =
-      spec.platform.namespaces.find(CLONE_NEWUSER) == nullptr && !sys::in_user_namespace();
+  const bool may_mknod = spec.platform.namespaces.find(CLONE_NEWUSER) == nullptr && !sys::in_user_namespace();
   const auto& own = spec.platform.devices;
   for (const isolate::DeviceNode& node : isolate::default_device_nodes()) {
     const bool replaced =

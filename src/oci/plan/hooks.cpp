@@ -1,5 +1,5 @@
-// Hooks (runtime-spec, config.md, "POSIX-platform Hooks"): those of the runtime's side are errands of the launcher,
-// those of the container's side are steps of the child.
+// Hooks (runtime-spec, config.md, "POSIX-platform Hooks"): those of the runtime's side are errands of the
+// launcher, those of the container's side are steps of the child.
 #include "oci/plan/hooks.hpp"
 
 #include <fmt/core.h>

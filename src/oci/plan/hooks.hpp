@@ -8,7 +8,8 @@
 
 namespace berth::oci {
 
-// In their order, each with `state` (JSON) on its standard input; the first that fails ends it, and names itself.
+// In their order, each with `state` (JSON) on its standard input; the first that fails ends it, and names
+// itself.
 Result<void> run_hooks(const Hooks& hooks, HookStage stage, const std::string& state);
 
 // The same where the specification wants failures logged and the rest run all the same (poststart, poststop).

@@ -1,5 +1,5 @@
-// The mounts of the configuration, in its order, and the control group, which the container enters as late as its
-// mounts allow: what making them takes is not counted against its limits.
+// The mounts of the configuration, in its order, and the control group, which the container enters as late as
+// its mounts allow: what making them takes is not counted against its limits.
 #include <fmt/core.h>
 #include <sched.h>
 
@@ -26,7 +26,8 @@ void enter_cgroup(const Creation& creation, isolate::LaunchPlan& plan) {
     plan.then("make a cgroup namespace", []() noexcept { return sys::new_namespaces(CLONE_NEWCGROUP); });
 }
 
-Result<void> add_cgroups(const Creation& creation, const isolate::MountRequest& mount, isolate::LaunchPlan& plan) {
+Result<void> add_cgroups(const Creation& creation, const isolate::MountRequest& mount,
+                         isolate::LaunchPlan& plan) {
   isolate::CgroupView view;
   view.destination = mount.destination;
   view.attributes = mount.options.mount.set;

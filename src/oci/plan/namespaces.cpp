@@ -25,8 +25,9 @@ Result<void> join(const Namespace& entry, isolate::LaunchPlan& plan) {
 Result<void> plan_namespaces(const Creation& creation, isolate::LaunchPlan& plan) {
   const Namespaces& namespaces = creation.spec.platform.namespaces;
   if (namespaces.find(CLONE_NEWNS) == nullptr) {
-    return fail(Code::InvalidArgument,
-                "linux.namespaces: a container needs a mount namespace: without one its mounts would be the host's");
+    return fail(
+        Code::InvalidArgument,
+        "linux.namespaces: a container needs a mount namespace: without one its mounts would be the host's");
   }
   for (const Namespace& entry : namespaces.list) {
     if (!entry.path.empty())
@@ -35,8 +36,10 @@ Result<void> plan_namespaces(const Creation& creation, isolate::LaunchPlan& plan
       plan.new_namespaces |= static_cast<std::uint64_t>(entry.kind);
   }
   if (const auto& cpus = creation.spec.process.attributes.initial_cpus)
-    plan.then("set process.execCPUAffinity.initial", [cpus = *cpus]() noexcept { return sys::set_cpu_affinity(cpus); });
-  if (const auto personality = creation.spec.platform.personality) isolate::add_personality(plan, *personality);
+    plan.then("set process.execCPUAffinity.initial",
+              [cpus = *cpus]() noexcept { return sys::set_cpu_affinity(cpus); });
+  if (const auto personality = creation.spec.platform.personality)
+    isolate::add_personality(plan, *personality);
   if (creation.options.new_keyring) isolate::add_session_keyring(plan, creation.state.id);
   plan.uid_mappings = namespaces.uid_mappings;
   plan.gid_mappings = namespaces.gid_mappings;

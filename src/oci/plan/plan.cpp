@@ -6,7 +6,7 @@ namespace berth::oci {
 namespace {
 
 constexpr std::array<Planner, 9> kPlanners = {
-    plan_namespaces, plan_names,      plan_root,       plan_mounts, plan_devices,
+    plan_namespaces,   plan_names,   plan_root,       plan_mounts,      plan_devices,
     plan_create_hooks, plan_leaving, plan_protection, plan_start_hooks,
 };
 

@@ -18,7 +18,8 @@ namespace {
 Result<void> set_oom_score(pid_t pid, int score) {
   auto written = sys::set_oom_score_adjustment(pid, score);
   if (written || written.error().code != Code::PermissionDenied) return written;
-  log::warn("process.oomScoreAdj: {} takes CAP_SYS_RESOURCE, which this machine does not give; ignored", score);
+  log::warn("process.oomScoreAdj: {} takes CAP_SYS_RESOURCE, which this machine does not give; ignored",
+            score);
   return {};
 }
 
@@ -43,9 +44,10 @@ Result<void> plan_process(const Process& process, const std::optional<sys::Secco
   plan.env = process.env;
   plan.credentials = {process.uid, process.gid, process.additional_gids, "/"};
   if (process.attributes.oom_score_adj) {
-    plan.ask("set process.oomScoreAdj", [score = *process.attributes.oom_score_adj](const isolate::ChildAtStep& child) {
-      return set_oom_score(child.pid, score);
-    });
+    plan.ask("set process.oomScoreAdj",
+             [score = *process.attributes.oom_score_adj](const isolate::ChildAtStep& child) {
+               return set_oom_score(child.pid, score);
+             });
   }
   isolate::add_process_attributes(plan, process.attributes);
   for (const isolate::Rlimit& limit : process.rlimits) {

@@ -27,7 +27,8 @@ Result<sys::Fd> copy_root(const Creation& creation) {
 
 Result<void> plan_root(const Creation& creation, isolate::LaunchPlan& plan) {
   plan.root = TRY_DURING("root.path", copy_root(creation));
-  plan.then("make mounts private", []() noexcept { return sys::change_mount_at("/", true, 0, 0, MS_PRIVATE); });
+  plan.then("make mounts private",
+            []() noexcept { return sys::change_mount_at("/", true, 0, 0, MS_PRIVATE); });
   plan.host_root = std::make_shared<int>(-1);
   plan.then(fmt::format("enter the root directory {}", creation.state.root),
             [root = plan.root.get(), place = creation.state.root, host = plan.host_root]() noexcept {

@@ -26,7 +26,8 @@ Result<std::string> absolute_directory(const std::string& path, std::string_view
   if (!resolved) return fail_errno(fmt::format("{} {}", what, path));
   struct stat info {};
   if (::stat(resolved.get(), &info) != 0) return fail_errno(fmt::format("{} {}", what, path));
-  if (!S_ISDIR(info.st_mode)) return fail(Code::InvalidArgument, fmt::format("{} {}: not a directory", what, path));
+  if (!S_ISDIR(info.st_mode))
+    return fail(Code::InvalidArgument, fmt::format("{} {}: not a directory", what, path));
   return std::string(resolved.get());
 }
 
@@ -48,7 +49,8 @@ Result<void> check_console(const CreateRequest& request, const Process& process)
 Result<void> check_descriptors(int count) {
   for (int fd = 3; fd < 3 + count; ++fd) {
     if (::fcntl(fd, F_GETFD) < 0)
-      return fail(Code::InvalidArgument, fmt::format("--preserve-fds {}: descriptor {} is not open", count, fd));
+      return fail(Code::InvalidArgument,
+                  fmt::format("--preserve-fds {}: descriptor {} is not open", count, fd));
   }
   return {};
 }
@@ -118,7 +120,8 @@ class Making {
 
   Result<void> hand_over(const isolate::LaunchedProcess& process) const {
     if (process.terminal) {
-      if (const auto& size = spec_.process.console_size) TRY(sys::set_window_size(process.terminal.get(), *size));
+      if (const auto& size = spec_.process.console_size)
+        TRY(sys::set_window_size(process.terminal.get(), *size));
       if (!request_.console_socket.empty())
         TRY(send_console(request_.console_socket, process.terminal.get()));
     }
@@ -135,7 +138,8 @@ class Making {
 }  // namespace
 
 Result<Container> create(const CreateRequest& request) {
-  const std::string bundle = TRY(absolute_directory(request.bundle.empty() ? "." : request.bundle, "--bundle"));
+  const std::string bundle =
+      TRY(absolute_directory(request.bundle.empty() ? "." : request.bundle, "--bundle"));
   const std::string file = request.config.empty() ? "config.json" : request.config;
   const std::string path = file.starts_with('/') ? file : fmt::format("{}/{}", bundle, file);
   const std::string config = TRY(sys::read_file(path, kMaxConfigBytes));
@@ -148,13 +152,14 @@ Result<Container> create(const CreateRequest& request) {
   state.id = request.id;
   state.oci_version = spec.oci_version;
   state.bundle = bundle;
-  state.root = TRY(
-      absolute_directory(spec.root.starts_with('/') ? spec.root : fmt::format("{}/{}", bundle, spec.root), "root.path"));
+  state.root = TRY(absolute_directory(
+      spec.root.starts_with('/') ? spec.root : fmt::format("{}/{}", bundle, spec.root), "root.path"));
   state.created = format_rfc3339(std::chrono::system_clock::now());
   state.owner = sys::outer_uid();
   state.cgroup = TRY(isolate::cgroup_path_of(spec.platform.cgroups_path, "berth-oci", request.id));
   state.annotations = spec.annotations;
-  state.late_hooks = !spec.hooks.of(HookStage::Poststart).empty() || !spec.hooks.of(HookStage::Poststop).empty();
+  state.late_hooks =
+      !spec.hooks.of(HookStage::Poststart).empty() || !spec.hooks.of(HookStage::Poststop).empty();
 
   ContainerDir dir = TRY(ContainerDir::create(request.root, request.id));
   auto process = Making(request, spec, dir, state).run(config);
@@ -168,8 +173,8 @@ Result<Container> create(const CreateRequest& request) {
 Result<void> start(ContainerDir& dir, const State& state) {
   const Status status = TRY(status_of(dir, state));
   if (status != Status::Created) {
-    return fail(Code::FailedPrecondition,
-                fmt::format("cannot start container {}: it is {}, not created", state.id, status_name(status)));
+    return fail(Code::FailedPrecondition, fmt::format("cannot start container {}: it is {}, not created",
+                                                      state.id, status_name(status)));
   }
   TRY(isolate::open_gate(dir.path(), kGateSocket));
   if (!state.late_hooks) return {};

@@ -29,12 +29,12 @@ struct Container {
   isolate::LaunchedProcess process;  // waits at its gate; a child of this process
 };
 
-// On failure nothing is left behind. A program that does not exist or may not be run is found out here (NotFound,
-// PermissionDenied).
+// On failure nothing is left behind. A program that does not exist or may not be run is found out here
+// (NotFound, PermissionDenied).
 Result<Container> create(const CreateRequest& request);
 
-// Lets the program of a created container run, then runs the poststart hooks. FailedPrecondition for any other
-// status.
+// Lets the program of a created container run, then runs the poststart hooks. FailedPrecondition for any
+// other status.
 Result<void> start(ContainerDir& dir, const State& state);
 
 }  // namespace berth::oci

@@ -40,8 +40,9 @@ Result<void> end_group(const State& state) {
 Result<void> await_end(const State& state) {
   const sys::Fd process = TRY(open_process(state));
   if (!process || TRY(sys::wait_for_end(process.get(), kKillTimeoutMs))) return {};
-  return fail(Code::DeadlineExceeded,
-              fmt::format("process {} of container {} does not end: it is stuck in the kernel", state.pid, state.id));
+  return fail(
+      Code::DeadlineExceeded,
+      fmt::format("process {} of container {} does not end: it is stuck in the kernel", state.pid, state.id));
 }
 
 Result<void> run_poststop(const ContainerDir& dir, const State& state) {

@@ -92,7 +92,8 @@ Result<void> plan_joins(const State& state, isolate::LaunchPlan& plan) {
   sys::Fd pidfd = TRY(sys::open_pidfd(state.pid));
   const int namespaces = TRY(sys::differing_namespaces(state.pid));
   // The number may have become another process's while its namespaces were looked up.
-  if (!is_alive(state)) return fail(Code::FailedPrecondition, fmt::format("container not running: {}", state.id));
+  if (!is_alive(state))
+    return fail(Code::FailedPrecondition, fmt::format("container not running: {}", state.id));
   if (namespaces != 0) plan.joins.push_back({std::move(pidfd), namespaces});
   if ((namespaces & CLONE_NEWUSER) != 0) {
     plan.then("become root of the user namespace",
@@ -105,11 +106,13 @@ Result<std::unique_ptr<sys::Cgroup>> find_group(const ExecRequest& request, cons
   if (state.cgroup.empty()) return std::unique_ptr<sys::Cgroup>();
   if (request.cgroup.empty()) return isolate::find_cgroup_at(state.cgroup);
   auto group = TRY(isolate::find_cgroup_at(fmt::format("{}/{}", state.cgroup, request.cgroup)));
-  if (!group) return fail(Code::NotFound, fmt::format("--cgroup {}: the container has no such group", request.cgroup));
+  if (!group)
+    return fail(Code::NotFound, fmt::format("--cgroup {}: the container has no such group", request.cgroup));
   return group;
 }
 
-Result<void> hand_over(const ExecRequest& request, const Process& process, const isolate::LaunchedProcess& launched) {
+Result<void> hand_over(const ExecRequest& request, const Process& process,
+                       const isolate::LaunchedProcess& launched) {
   if (launched.terminal) {
     if (process.console_size) TRY(sys::set_window_size(launched.terminal.get(), *process.console_size));
     if (!request.console_socket.empty()) TRY(send_console(request.console_socket, launched.terminal.get()));
@@ -127,7 +130,8 @@ Result<isolate::LaunchedProcess> exec(const ExecRequest& request) {
   const Spec spec = TRY(Spec::parse(TRY(sys::read_file(dir.file(kConfigFile), kMaxConfigBytes))));
   const Process process = TRY(effective_process(request, spec));
   if (process.terminal && request.console_socket.empty() && !request.keeps_terminal)
-    return fail(Code::InvalidArgument, "--tty: somebody must hold the terminal's other end: give --console-socket");
+    return fail(Code::InvalidArgument,
+                "--tty: somebody must hold the terminal's other end: give --console-socket");
 
   isolate::LaunchPlan plan;
   TRY(plan_joins(state, plan));

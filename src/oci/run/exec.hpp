@@ -14,10 +14,10 @@ struct ExecRequest {
   std::string root;
   std::string id;
   std::vector<std::string> args;
-  std::string process_file;        // --process: everything below but what is given besides
-  std::vector<std::string> env;    // added to the container's own
+  std::string process_file;      // --process: everything below but what is given besides
+  std::vector<std::string> env;  // added to the container's own
   std::string cwd;
-  std::string user;                // "UID[:GID]"
+  std::string user;  // "UID[:GID]"
   std::vector<std::string> additional_gids;
   std::vector<std::string> capabilities;  // added
   std::string apparmor;
@@ -32,8 +32,8 @@ struct ExecRequest {
   bool keeps_terminal = false;
 };
 
-// The process runs its program when this comes back; it is a child of the caller. FailedPrecondition where the
-// container does not run, or is paused.
+// The process runs its program when this comes back; it is a child of the caller. FailedPrecondition where
+// the container does not run, or is paused.
 Result<isolate::LaunchedProcess> exec(const ExecRequest& request);
 
 }  // namespace berth::oci

@@ -19,7 +19,8 @@ namespace {
 sigset_t forwarded_signals() {
   sigset_t set;
   ::sigfillset(&set);
-  for (const int own : {SIGCHLD, SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTTIN, SIGTTOU, SIGTSTP})
+  for (const int own :
+       {SIGCHLD, SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTTIN, SIGTTOU, SIGTSTP})
     ::sigdelset(&set, own);
   return set;
 }
@@ -59,7 +60,8 @@ class Foreground {
     if (::poll(items.data(), items.size(), -1) < 0 && errno != EINTR) return fail_errno("cannot wait");
     if (items[1].revents != 0) forward();
     if (items[3].revents != 0) input_ = copy_some(STDIN_FILENO, process_.terminal.get());
-    if (items[2].revents != 0 && !copy_some(process_.terminal.get(), STDOUT_FILENO)) process_.terminal.reset();
+    if (items[2].revents != 0 && !copy_some(process_.terminal.get(), STDOUT_FILENO))
+      process_.terminal.reset();
     // What was printed last is still in the terminal: that comes first.
     return items[0].revents == 0 || (items[2].revents & POLLIN) != 0;
   }

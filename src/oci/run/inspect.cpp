@@ -42,16 +42,16 @@ std::string table(const std::vector<Row>& rows) {
     id_width = std::max(id_width, row.state.id.size() + 2);
     bundle_width = std::max(bundle_width, row.state.bundle.size() + 2);
   }
-  const auto line = [&](std::string_view id, std::string_view pid, std::string_view status, std::string_view bundle,
-                        std::string_view created, std::string_view owner) {
-    return fmt::format("{:<{}}{:<12}{:<12}{:<{}}{:<32}{}\n", id, id_width, pid, status, bundle, bundle_width, created,
-                       owner);
+  const auto line = [&](std::string_view id, std::string_view pid, std::string_view status,
+                        std::string_view bundle, std::string_view created, std::string_view owner) {
+    return fmt::format("{:<{}}{:<12}{:<12}{:<{}}{:<32}{}\n", id, id_width, pid, status, bundle, bundle_width,
+                       created, owner);
   };
   std::string text = line("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER");
   for (const Row& row : rows) {
     const Json json = document(row);
-    text += line(row.state.id, std::to_string(json["pid"].get<pid_t>()), status_name(row.status), row.state.bundle,
-                 row.state.created, json["owner"].get<std::string>());
+    text += line(row.state.id, std::to_string(json["pid"].get<pid_t>()), status_name(row.status),
+                 row.state.bundle, row.state.created, json["owner"].get<std::string>());
   }
   return text;
 }
@@ -88,7 +88,8 @@ Result<std::string> list_containers(const std::string& root, ListFormat format) 
 
 Result<std::vector<pid_t>> container_pids(const std::string& root, const std::string& id) {
   const Row row = TRY(look_at(root, id));
-  if (row.status == Status::Stopped) return fail(Code::FailedPrecondition, fmt::format("container not running: {}", id));
+  if (row.status == Status::Stopped)
+    return fail(Code::FailedPrecondition, fmt::format("container not running: {}", id));
   auto group = row.state.cgroup.empty() ? nullptr : TRY(isolate::find_cgroup_at(row.state.cgroup));
   return group ? group->pids() : Result<std::vector<pid_t>>(std::vector<pid_t>{row.state.pid});
 }
@@ -98,12 +99,15 @@ Result<void> pause(const std::string& root, const std::string& id, bool paused) 
   TRY(dir.lock());
   const State state = TRY(State::load(dir));
   const Status status = TRY(status_of(dir, state));
-  const bool fits = paused ? status == Status::Running || status == Status::Created : status == Status::Paused;
+  const bool fits =
+      paused ? status == Status::Running || status == Status::Created : status == Status::Paused;
   if (fits) return TRY(group_of(state, paused ? "pause" : "resume"))->freeze(paused);
   if (!paused)
-    return fail(Code::FailedPrecondition, fmt::format("cannot resume container {}: container not paused", id));
+    return fail(Code::FailedPrecondition,
+                fmt::format("cannot resume container {}: container not paused", id));
   return fail(Code::FailedPrecondition,
-              fmt::format("cannot pause container {}: container not running or created: {}", id, status_name(status)));
+              fmt::format("cannot pause container {}: container not running or created: {}", id,
+                          status_name(status)));
 }
 
 }  // namespace berth::oci

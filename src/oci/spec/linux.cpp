@@ -67,8 +67,9 @@ Result<std::optional<isolate::PropagationChange>> read_propagation(const JsonVie
 // What this machine cannot give must not be passed over in silence.
 Result<void> refuse_absent(const JsonView& view) {
   if (view.has("intelRdt") && !sys::exists("/sys/fs/resctrl/schemata")) {
-    return view.bad("intelRdt: no resctrl file system is mounted on this machine (mount -t resctrl resctrl "
-                    "/sys/fs/resctrl, with a processor that has RDT)");
+    return view.bad(
+        "intelRdt: no resctrl file system is mounted on this machine (mount -t resctrl resctrl "
+        "/sys/fs/resctrl, with a processor that has RDT)");
   }
   if (view.has("intelRdt")) return view.bad("intelRdt: berth does not manage resctrl groups");
   return {};
@@ -83,7 +84,7 @@ Result<Linux> Linux::from_json(const JsonView& view) {
   for (const JsonView& item : TRY(view.array_or_empty("devices")))
     section.devices.push_back(TRY(read_device(item)));
   section.cgroups_path = TRY(view.string_or("cgroupsPath", ""));
-  if (const auto resources = TRY(view.find("resources"))) 
+  if (const auto resources = TRY(view.find("resources")))
     section.resources = TRY(isolate::parse_runtime_resources(*resources));
   section.sysctls = TRY(read_sysctls(view));
   section.root_propagation = TRY(read_propagation(view));

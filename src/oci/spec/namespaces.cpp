@@ -29,7 +29,8 @@ Result<void> check(const JsonView& view, const Namespaces& namespaces) {
   const bool mapped = !namespaces.uid_mappings.empty() || !namespaces.gid_mappings.empty();
   const Namespace* user = namespaces.find(CLONE_NEWUSER);
   if (mapped && user == nullptr) return view.bad("uidMappings: without a user namespace in namespaces");
-  if (mapped && !user->path.empty()) return view.bad("uidMappings: the user namespace has a path, and so its own");
+  if (mapped && !user->path.empty())
+    return view.bad("uidMappings: the user namespace has a path, and so its own");
   if (user != nullptr && user->path.empty() &&
       (namespaces.uid_mappings.empty() || namespaces.gid_mappings.empty()))
     return view.bad("namespaces: a new user namespace needs uidMappings and gidMappings");
@@ -41,9 +42,10 @@ Result<void> check(const JsonView& view, const Namespaces& namespaces) {
 }  // namespace
 
 const std::vector<NamespaceKind>& namespace_kinds() {
-  static const std::vector<NamespaceKind> kinds = {
-      {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC},   {"mount", CLONE_NEWNS}, {"network", CLONE_NEWNET},
-      {"pid", CLONE_NEWPID},       {"time", CLONE_NEWTIME}, {"user", CLONE_NEWUSER}, {"uts", CLONE_NEWUTS}};
+  static const std::vector<NamespaceKind> kinds = {{"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC},
+                                                   {"mount", CLONE_NEWNS},      {"network", CLONE_NEWNET},
+                                                   {"pid", CLONE_NEWPID},       {"time", CLONE_NEWTIME},
+                                                   {"user", CLONE_NEWUSER},     {"uts", CLONE_NEWUTS}};
   return kinds;
 }
 
@@ -65,7 +67,8 @@ Result<std::vector<isolate::IdMapping>> read_id_mappings(const JsonView& owner, 
 }
 
 const Namespace* Namespaces::find(int kind) const {
-  const auto found = std::find_if(list.begin(), list.end(), [&](const Namespace& n) { return n.kind == kind; });
+  const auto found =
+      std::find_if(list.begin(), list.end(), [&](const Namespace& n) { return n.kind == kind; });
   return found == list.end() ? nullptr : &*found;
 }
 

@@ -14,8 +14,8 @@ Result<void> check_version(const JsonView& view) {
   const std::string version = TRY(view.string("ociVersion"));
   const auto parts = split(version, '.');
   if (parts.size() >= 3 && parts[0] == "1" && parse_u64(parts[1])) return {};
-  return view.bad(fmt::format("ociVersion: \"{}\" is not a version that berth understands ({} to {})", version,
-                              kMinVersion, kMaxVersion));
+  return view.bad(fmt::format("ociVersion: \"{}\" is not a version that berth understands ({} to {})",
+                              version, kMinVersion, kMaxVersion));
 }
 
 Result<isolate::MountRequest> read_mount(const JsonView& view, std::size_t index) {
@@ -47,7 +47,8 @@ Result<std::map<std::string, std::string>> read_annotations(const JsonView& view
 
 Result<void> check_names(const JsonView& view, const Spec& spec) {
   const bool own = spec.platform.namespaces.find(CLONE_NEWUTS) != nullptr;
-  if (!spec.hostname.empty() && !own) return view.bad("hostname: without a uts namespace in platform.namespaces");
+  if (!spec.hostname.empty() && !own)
+    return view.bad("hostname: without a uts namespace in platform.namespaces");
   if (!spec.domainname.empty() && !own)
     return view.bad("domainname: without a uts namespace in platform.namespaces");
   return {};

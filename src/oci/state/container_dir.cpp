@@ -22,8 +22,9 @@ Result<void> check_id(const std::string& id) {
            std::string_view("_+-.").find(c) != std::string_view::npos;
   });
   if (plain && !id.empty() && id.size() <= kMaxIdLength && id != "." && id != "..") return {};
-  return fail(Code::InvalidArgument,
-              fmt::format("invalid container id \"{}\": use letters, digits, \"_\", \"+\", \"-\" and \".\"", id));
+  return fail(
+      Code::InvalidArgument,
+      fmt::format("invalid container id \"{}\": use letters, digits, \"_\", \"+\", \"-\" and \".\"", id));
 }
 
 }  // namespace
@@ -41,8 +42,7 @@ Result<ContainerDir> ContainerDir::create(const std::string& root, const std::st
   TRY_DURING("cannot make the directory of states (--root)", sys::make_dir(root, 0711));
   ContainerDir dir(id, fmt::format("{}/{}", root, id));
   if (::mkdir(dir.path_.c_str(), 0711) != 0) {
-    if (errno == EEXIST)
-      return fail(Code::AlreadyExists, fmt::format("container with id exists: {}", id));
+    if (errno == EEXIST) return fail(Code::AlreadyExists, fmt::format("container with id exists: {}", id));
     return fail_errno(fmt::format("cannot make {}", dir.path_));
   }
   TRY(dir.lock());

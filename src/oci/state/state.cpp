@@ -58,10 +58,17 @@ Result<State> State::load(const ContainerDir& dir) {
 }
 
 Result<void> State::save(const ContainerDir& dir) const {
-  const Json json = {{"ociVersion", oci_version}, {"pid", pid},         {"startTime", start_time},
-                     {"bundle", bundle},          {"rootfs", root},     {"created", created},
-                     {"owner", owner},            {"cgroup", cgroup},   {"annotations", annotations},
-                     {"creating", creating},      {"lateHooks", late_hooks}};
+  const Json json = {{"ociVersion", oci_version},
+                     {"pid", pid},
+                     {"startTime", start_time},
+                     {"bundle", bundle},
+                     {"rootfs", root},
+                     {"created", created},
+                     {"owner", owner},
+                     {"cgroup", cgroup},
+                     {"annotations", annotations},
+                     {"creating", creating},
+                     {"lateHooks", late_hooks}};
   return sys::replace_file(dir.file(kStateFile), json.dump(), 0600);
 }
 
@@ -81,7 +88,9 @@ Result<Status> status_of(const ContainerDir& dir, const State& state) {
 std::string StateText::with(pid_t pid) const { return fmt::format("{}{}{}", before_pid, pid, after_pid); }
 
 StateText state_text(const State& state, Status status) {
-  Json json = {{"ociVersion", state.oci_version}, {"id", state.id}, {"status", status_name(status)},
+  Json json = {{"ociVersion", state.oci_version},
+               {"id", state.id},
+               {"status", status_name(status)},
                {"bundle", state.bundle}};
   if (!state.annotations.empty()) json["annotations"] = state.annotations;
   std::string rest = json.dump(-1, ' ', false, Json::error_handler_t::replace);

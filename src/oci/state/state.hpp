@@ -1,5 +1,5 @@
-// What is known of a container, kept as state.json in its directory and written as a whole at each step of its
-// making, so that a command that is killed leaves what `state` and `delete --force` can go on from.
+// What is known of a container, kept as state.json in its directory and written as a whole at each step of
+// its making, so that a command that is killed leaves what `state` and `delete --force` can go on from.
 #pragma once
 
 #include <sys/types.h>
@@ -42,8 +42,8 @@ Result<Status> status_of(const ContainerDir& dir, const State& state);
 // Whether its first process still runs (a zombie does not).
 bool is_alive(const State& state);
 
-// The document that `state` prints and hooks read. The process's number is left to be filled in, as a hook in the
-// container is told by a process that cannot make text: what stands before and behind it.
+// The document that `state` prints and hooks read. The process's number is left to be filled in, as a hook in
+// the container is told by a process that cannot make text: what stands before and behind it.
 struct StateText {
   std::string before_pid;
   std::string after_pid;
