@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "sys/fd.hpp"
+#include "sys/mapping.hpp"
 
 namespace berth::guest {
 
@@ -32,14 +33,11 @@ class GuestMemory {
   // RAM of `bytes` (a multiple of 2 MiB): from 0 up to the hole below 4 GiB that devices use (it starts at 3
   // GiB), the rest from 4 GiB on. ResourceExhausted where the host cannot give it.
   static Result<GuestMemory> create(std::uint64_t bytes);
-  GuestMemory(GuestMemory&&) noexcept;
-  GuestMemory& operator=(GuestMemory&&) noexcept;
-  ~GuestMemory();
 
   const std::vector<Region>& regions() const { return regions_; }
-  std::uint64_t bytes() const { return bytes_; }
-  int file() const { return file_.get(); }   // the memfd
-  std::byte* base() const { return base_; }  // of the mapping; see Region::file_offset
+  std::uint64_t bytes() const { return mapping_.size(); }
+  int file() const { return file_.get(); }             // the memfd
+  std::byte* base() const { return mapping_.data(); }  // see Region::file_offset
 
   // The host's bytes for [address, address + bytes); empty where any of them is not RAM or the range spans
   // two regions.
@@ -50,10 +48,9 @@ class GuestMemory {
   Result<void> write(Gpa address, std::span<const std::byte> data) const;
 
  private:
-  GuestMemory(sys::Fd file, std::byte* base, std::uint64_t bytes, std::vector<Region> regions);
+  GuestMemory(sys::Fd file, sys::Mapping mapping, std::vector<Region> regions);
   sys::Fd file_;
-  std::byte* base_ = nullptr;
-  std::uint64_t bytes_ = 0;
+  sys::Mapping mapping_;
   std::vector<Region> regions_;
 };
 
