@@ -1,11 +1,11 @@
 #include "engine/kvm/backend.hpp"
 
 #include <fmt/core.h>
-#include <linux/kvm.h>
 
 #include <array>
 #include <cstring>
 
+#include "engine/kvm/requests.hpp"
 #include "engine/kvm/vcpu.hpp"
 #include "sys/kvm.hpp"
 
@@ -22,11 +22,13 @@ struct CpuidBuffer {
 Result<CpuidTable> supported_cpuid(int system) {
   auto buffer = std::make_unique<CpuidBuffer>();
   buffer->nent = kMaxCpuidEntries;
-  TRY(sys::kvm_call(system, KVM_GET_SUPPORTED_CPUID, buffer.get(), "KVM_GET_SUPPORTED_CPUID"));
+  TRY(sys::kvm_call(system, kGetSupportedCpuid, buffer.get(), "KVM_GET_SUPPORTED_CPUID"));
   CpuidTable table;
   for (std::size_t i = 0; i < buffer->nent; ++i) {
     const kvm_cpuid_entry2& entry = buffer->entries[i];
-    table.push_back({entry.function, entry.index, (entry.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0,
+    table.push_back({entry.function,
+                     entry.index,
+                     (entry.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0,
                      {entry.eax, entry.ebx, entry.ecx, entry.edx}});
   }
   return table;
@@ -47,7 +49,7 @@ Result<void> set_cpuid(int vcpu, const CpuidTable& table) {
     to.ecx = from.result.ecx;
     to.edx = from.result.edx;
   }
-  TRY(sys::kvm_call(vcpu, KVM_SET_CPUID2, buffer.get(), "KVM_SET_CPUID2"));
+  TRY(sys::kvm_call(vcpu, kSetCpuid2, buffer.get(), "KVM_SET_CPUID2"));
   return {};
 }
 
@@ -58,13 +60,14 @@ Result<void> send_msrs_to_us(int machine) {
   capability.args[0] = KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER;
   TRY(sys::kvm_call(machine, KVM_ENABLE_CAP, &capability, "KVM_CAP_X86_USER_SPACE_MSR"));
   constexpr std::uint32_t kReadWrite = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
-  std::uint8_t none[1] = {0};  // a bitmap of zeros: denied to the kernel
+  std::uint8_t none[4] = {};  // a bitmap of zeros: up to 32 registers that the kernel may not handle
   const auto deny = [&](std::uint32_t base, std::uint32_t count) {
     return kvm_msr_filter_range{kReadWrite, count, base, none};
   };
   kvm_msr_filter filter{};
   filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
-  const std::array ranges{deny(0x11, 2), deny(0x1b, 1), deny(0x6e0, 1), deny(0x4b564d00, 2)};
+  const std::array ranges{deny(0x11, 2), deny(0x1b, 1),   deny(0x6e0, 1),  deny(0x4b564d00, 2),
+                          deny(0xfe, 1), deny(0x200, 16), deny(0x250, 32), deny(0x2ff, 1)};  // MTRRs
   static_assert(ranges.size() <= KVM_MSR_FILTER_MAX_RANGES);
   std::copy(ranges.begin(), ranges.end(), filter.ranges);
   TRY(sys::kvm_call(machine, KVM_X86_SET_MSR_FILTER, &filter, "KVM_X86_SET_MSR_FILTER"));
@@ -111,7 +114,8 @@ Result<std::unique_ptr<Backend>> make_backend(const guest::GuestMemory& memory) 
   const sys::Fd system = TRY_DURING("kvm engine", sys::open_kvm());
   sys::prepare_kick_signal();
   auto features = TRY(supported_cpuid(system.get()));
-  const int run_bytes = TRY(sys::kvm_call(system.get(), KVM_GET_VCPU_MMAP_SIZE, 0UL, "KVM_GET_VCPU_MMAP_SIZE"));
+  const int run_bytes =
+      TRY(sys::kvm_call(system.get(), KVM_GET_VCPU_MMAP_SIZE, 0UL, "KVM_GET_VCPU_MMAP_SIZE"));
   sys::Fd machine(TRY(sys::kvm_call(system.get(), KVM_CREATE_VM, 0UL, "KVM_CREATE_VM")));
   // Three pages that Intel's processors need for real mode; just below the BIOS's end.
   TRY(sys::kvm_call(machine.get(), KVM_SET_TSS_ADDR, 0xfffbd000UL, "KVM_SET_TSS_ADDR"));

@@ -1,10 +1,9 @@
 #include "engine/kvm/state.hpp"
 
-#include <linux/kvm.h>
-
 #include <array>
 #include <cstring>
 
+#include "engine/kvm/requests.hpp"
 #include "sys/kvm.hpp"
 
 namespace berth::engine::kvm {
@@ -26,16 +25,22 @@ struct MsrField {
   std::uint64_t CpuState::*field;
 };
 constexpr std::array kMsrFields{
-    MsrField{0xc0000081, &CpuState::star},           MsrField{0xc0000082, &CpuState::lstar},
-    MsrField{0xc0000083, &CpuState::cstar},          MsrField{0xc0000084, &CpuState::sfmask},
-    MsrField{0xc0000102, &CpuState::kernel_gs_base}, MsrField{0x174, &CpuState::sysenter_cs},
-    MsrField{0x175, &CpuState::sysenter_esp},        MsrField{0x176, &CpuState::sysenter_eip},
+    MsrField{0xc0000081, &CpuState::star},
+    MsrField{0xc0000082, &CpuState::lstar},
+    MsrField{0xc0000083, &CpuState::cstar},
+    MsrField{0xc0000084, &CpuState::sfmask},
+    MsrField{0xc0000102, &CpuState::kernel_gs_base},
+    MsrField{0x174, &CpuState::sysenter_cs},
+    MsrField{0x175, &CpuState::sysenter_esp},
+    MsrField{0x176, &CpuState::sysenter_eip},
     MsrField{0x277, &CpuState::pat},
 };
 struct MsrBuffer {  // kvm_msrs, whose array is of no length
   std::uint32_t nmsrs = 0, padding = 0;
   std::array<kvm_msr_entry, kMsrFields.size()> entries{};
 };
+
+using XsaveArea = std::array<std::byte, kXsaveAreaBytes>;
 
 kvm_segment to_kvm(const x86::Segment& from) {
   kvm_segment to{};
@@ -65,7 +70,8 @@ x86::Segment from_kvm(const kvm_segment& from) {
 Result<void> load_special(int vcpu, const CpuState& state) {
   kvm_sregs special{};
   TRY(sys::kvm_call(vcpu, KVM_GET_SREGS, &special, "KVM_GET_SREGS"));
-  for (std::size_t i = 0; i < kSegmentFields.size(); ++i) special.*kSegmentFields[i] = to_kvm(state.segments[i]);
+  for (std::size_t i = 0; i < kSegmentFields.size(); ++i)
+    special.*kSegmentFields[i] = to_kvm(state.segments[i]);
   special.ldt = to_kvm(state.ldtr);
   special.tr = to_kvm(state.tr);
   special.gdt = {state.gdtr.base, state.gdtr.limit, {}};
@@ -122,7 +128,7 @@ Result<void> load_msrs(int vcpu, const CpuState& state) {
   buffer.nmsrs = kMsrFields.size();
   for (std::size_t i = 0; i < kMsrFields.size(); ++i)
     buffer.entries[i] = {kMsrFields[i].index, 0, state.*kMsrFields[i].field};
-  const int done = TRY(sys::kvm_call(vcpu, KVM_SET_MSRS, &buffer, "KVM_SET_MSRS"));
+  const int done = TRY(sys::kvm_call(vcpu, kSetMsrs, &buffer, "KVM_SET_MSRS"));
   if (done != static_cast<int>(kMsrFields.size())) return fail(Code::Internal, "KVM_SET_MSRS: refused one");
   return {};
 }
@@ -131,7 +137,7 @@ Result<void> store_msrs(int vcpu, CpuState& state) {
   MsrBuffer buffer;
   buffer.nmsrs = kMsrFields.size();
   for (std::size_t i = 0; i < kMsrFields.size(); ++i) buffer.entries[i].index = kMsrFields[i].index;
-  const int done = TRY(sys::kvm_call(vcpu, KVM_GET_MSRS, &buffer, "KVM_GET_MSRS"));
+  const int done = TRY(sys::kvm_call(vcpu, kGetMsrs, &buffer, "KVM_GET_MSRS"));
   if (done != static_cast<int>(kMsrFields.size())) return fail(Code::Internal, "KVM_GET_MSRS: refused one");
   for (std::size_t i = 0; i < kMsrFields.size(); ++i) state.*kMsrFields[i].field = buffer.entries[i].data;
   return {};
@@ -144,9 +150,9 @@ Result<void> load_vectors(int vcpu, const CpuState& state) {
   // A processor without XSAVE has neither.
   if (!sys::kvm_call(vcpu, KVM_SET_XCRS, &control, "KVM_SET_XCRS") && state.xcr0 != 1)
     return fail(Code::Internal, "KVM_SET_XCRS: refused");
-  kvm_xsave area{};
-  std::memcpy(area.region, state.xsave.data(), state.xsave.size());
-  TRY(sys::kvm_call(vcpu, KVM_SET_XSAVE, &area, "KVM_SET_XSAVE"));
+  XsaveArea area{};
+  std::memcpy(area.data(), state.xsave.data(), state.xsave.size());
+  TRY(sys::kvm_call(vcpu, kSetXsave, &area, "KVM_SET_XSAVE"));
   return {};
 }
 
@@ -154,9 +160,9 @@ Result<void> store_vectors(int vcpu, CpuState& state) {
   kvm_xcrs control{};
   if (sys::kvm_call(vcpu, KVM_GET_XCRS, &control, "KVM_GET_XCRS") && control.nr_xcrs > 0)
     state.xcr0 = control.xcrs[0].value;
-  kvm_xsave area{};
-  TRY(sys::kvm_call(vcpu, KVM_GET_XSAVE, &area, "KVM_GET_XSAVE"));
-  std::memcpy(state.xsave.data(), area.region, state.xsave.size());
+  XsaveArea area{};
+  TRY(sys::kvm_call(vcpu, kGetXsave, &area, "KVM_GET_XSAVE"));
+  std::memcpy(state.xsave.data(), area.data(), state.xsave.size());
   return {};
 }
 

@@ -1,10 +1,11 @@
 #include "engine/kvm/vcpu.hpp"
 
 #include <fmt/core.h>
-#include <linux/kvm.h>
 
 #include <cstring>
 
+#include "base/log.hpp"
+#include "engine/kvm/requests.hpp"
 #include "engine/kvm/state.hpp"
 #include "sys/kvm.hpp"
 
@@ -23,7 +24,7 @@ void set_tsc_offset(int vcpu, std::uint64_t offset) {
     kvm_msr_entry entry{};
   } msrs;
   msrs.entry = {0x10, 0, __builtin_ia32_rdtsc() + offset};
-  BERTH_ASSERT(sys::kvm_call(vcpu, KVM_SET_MSRS, &msrs, "KVM_SET_MSRS").has_value());
+  BERTH_ASSERT(sys::kvm_call(vcpu, kSetMsrs, &msrs, "KVM_SET_MSRS").has_value());
 }
 
 }  // namespace
@@ -38,7 +39,9 @@ std::uint64_t KvmVcpu::tsc() { return __builtin_ia32_rdtsc() + tsc_offset_; }
 
 x86::CpuState& KvmVcpu::state() {
   if (!state_valid_ && !state_dirty_) {
-    BERTH_ASSERT(store_state(vcpu_.get(), state_).has_value());
+    const auto stored = store_state(vcpu_.get(), state_);
+    if (!stored) log::error("cannot read the state of a vCPU: {}", stored.error().message);
+    BERTH_ASSERT(stored.has_value());
     state_valid_ = true;
   }
   return state_;
@@ -142,19 +145,27 @@ Result<std::optional<VmExit>> KvmVcpu::decode_exit() {
       if (access.write) std::memcpy(&access.value, run_->mmio.data, access.bytes);
       return access;
     }
-    case KVM_EXIT_X86_RDMSR: answer_msr(false); return std::nullopt;
-    case KVM_EXIT_X86_WRMSR: answer_msr(true); return std::nullopt;
-    case KVM_EXIT_HLT: return Halt{};
-    case KVM_EXIT_SHUTDOWN: return Shutdown{};
+    case KVM_EXIT_X86_RDMSR:
+      answer_msr(false);
+      return std::nullopt;
+    case KVM_EXIT_X86_WRMSR:
+      answer_msr(true);
+      return std::nullopt;
+    case KVM_EXIT_HLT:
+      return Halt{};
+    case KVM_EXIT_SHUTDOWN:
+      return Shutdown{};
     case KVM_EXIT_INTR:
     case KVM_EXIT_SET_TPR:
-    case KVM_EXIT_IRQ_WINDOW_OPEN: return std::nullopt;
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+      return std::nullopt;
     case KVM_EXIT_FAIL_ENTRY:
       return fail(Code::Internal, fmt::format("the processor refused to enter the guest (reason {:#x})",
                                               run_->fail_entry.hardware_entry_failure_reason));
     case KVM_EXIT_INTERNAL_ERROR:
       return fail(Code::Internal, fmt::format("KVM gave up (suberror {})", run_->internal.suberror));
-    default: return fail(Code::Unimplemented, fmt::format("KVM's exit {} is not known", run_->exit_reason));
+    default:
+      return fail(Code::Unimplemented, fmt::format("KVM's exit {} is not known", run_->exit_reason));
   }
 }
 
