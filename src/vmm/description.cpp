@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/json.hpp"
 #include "base/text.hpp"
@@ -12,12 +13,13 @@
 namespace berth::vmm {
 namespace {
 
-constexpr std::array<std::string_view, 6> kMembers{"kernel", "initramfs", "command_line",
-                                                   "memory", "vcpus",     "engine"};
+constexpr std::array<std::string_view, 7> kMembers{"kernel", "initramfs", "command_line", "memory",
+                                                   "vcpus",  "disks",     "engine"};
+constexpr std::array<std::string_view, 3> kDiskMembers{"path", "read_only", "id"};
 
-Result<void> check_members(const JsonView& view) {
+Result<void> check_members(const JsonView& view, std::span<const std::string_view> known) {
   for (const auto& [name, value] : TRY(view.as_object()))
-    if (std::find(kMembers.begin(), kMembers.end(), name) == kMembers.end())
+    if (std::find(known.begin(), known.end(), name) == known.end())
       return value.bad("there is no such setting");
   return {};
 }
@@ -42,7 +44,7 @@ Result<EngineChoice> read_engine(const JsonView& view) {
 Result<Description> parse_description(std::string_view json) {
   const Json document = TRY(parse_json(json, "machine"));
   const JsonView view(document, "machine");
-  TRY(check_members(view));
+  TRY(check_members(view, kMembers));
   Description out;
   out.kernel = TRY(view.string("kernel"));
   out.initramfs = TRY(view.string_or("initramfs", ""));
@@ -52,6 +54,11 @@ Result<Description> parse_description(std::string_view json) {
   if (vcpus < 1 || vcpus > static_cast<std::int64_t>(kMaxVcpus))
     return TRY(view.at("vcpus")).bad(fmt::format("expected 1 to {}", kMaxVcpus));
   out.vcpus = static_cast<unsigned>(vcpus);
+  for (const JsonView& disk : TRY(view.array_or_empty("disks"))) {
+    TRY(check_members(disk, kDiskMembers));
+    out.disks.push_back(
+        {TRY(disk.string("path")), TRY(disk.bool_or("read_only", false)), TRY(disk.string_or("id", ""))});
+  }
   out.engine = TRY(read_engine(view));
   return out;
 }

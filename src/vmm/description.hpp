@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -11,12 +12,19 @@ namespace berth::vmm {
 
 enum class EngineChoice { Auto, Soft, Kvm };
 
+struct DiskDescription {
+  std::string path;  // a raw file; "path"
+  bool read_only = false;
+  std::string id;  // the serial number that the guest sees; "id"
+};
+
 struct Description {
   std::string kernel;     // path; "kernel"
   std::string initramfs;  // path, or empty; "initramfs"
   std::string command_line;
   std::uint64_t memory_bytes = std::uint64_t{256} << 20;  // "memory": bytes, or a size as "512M"
   unsigned vcpus = 1;
+  std::vector<DiskDescription> disks;  // in order: /dev/vda, /dev/vdb, ...
   EngineChoice engine = EngineChoice::Auto;  // "auto", "soft" or "kvm"
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "device/virtio/block.hpp"
+#include "device/virtio/rng.hpp"
 #include "engine/kvm/backend.hpp"
 #include "sys/mapping.hpp"
 #include "sys/tsc.hpp"
@@ -30,6 +32,12 @@ Result<x86::CpuState> load(const Description& description, VirtualMachine& machi
                                         .rsdp = rsdp});
 }
 
+Result<void> add_devices(const Description& description, VirtualMachine& machine) {
+  for (const DiskDescription& disk : description.disks)
+    TRY(machine.add_virtio(TRY(device::VirtioBlock::open(disk.path, disk.read_only, disk.id))));
+  return machine.add_virtio(std::make_unique<device::VirtioRng>());
+}
+
 }  // namespace
 
 Result<device::End> run_machine(const Description& description, int input, int output) {
@@ -39,6 +47,7 @@ Result<device::End> run_machine(const Description& description, int input, int o
   const auto console = TRY(Console::create(input, output));
   VirtualMachine machine(memory, tsc_hz, console->host());
   TRY(machine.add_processors(*backend, description.vcpus));
+  TRY(add_devices(description, machine));
   const x86::CpuState boot = TRY_DURING(fmt::format("cannot load {}", description.kernel),
                                         load(description, machine));
   console->connect(machine.board().serial());

@@ -45,6 +45,13 @@ Result<void> VirtualMachine::add_processors(engine::Backend& backend, unsigned c
   return {};
 }
 
+Result<void> VirtualMachine::add_virtio(std::unique_ptr<device::VirtioDevice> device) {
+  virtio_.push_back(std::make_unique<device::VirtioPci>(std::move(device), memory_, board_.apics()));
+  if (!board_.pci().add(*virtio_.back()))
+    return fail(Code::ResourceExhausted, "cannot add a device: the machine's PCI bus is full");
+  return {};
+}
+
 void VirtualMachine::start(const x86::CpuState& boot) {
   for (std::size_t i = 0; i < vcpus_.size(); ++i) vcpus_[i]->start(i == 0 ? &boot : nullptr);
 }

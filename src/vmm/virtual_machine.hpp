@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "device/time/timer_queue.hpp"
+#include "device/virtio/pci.hpp"
 #include "vmm/vcpu.hpp"
 
 namespace berth::vmm {
@@ -26,6 +27,8 @@ class VirtualMachine final : private VcpuOwner {
 
   // Once; 1 to kMaxVcpus.
   Result<void> add_processors(engine::Backend& backend, unsigned count);
+  // Before the start. ResourceExhausted where the bus is full.
+  Result<void> add_virtio(std::unique_ptr<device::VirtioDevice> device);
   void start(const x86::CpuState& boot);
   // From outside; the end is then Stopped, unless there was one before.
   void stop() { end({device::EndKind::Stopped}); }
@@ -41,6 +44,7 @@ class VirtualMachine final : private VcpuOwner {
   const std::uint64_t tsc_hz_;
   device::TimerQueue timers_;
   Board board_;
+  std::vector<std::unique_ptr<device::VirtioPci>> virtio_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
   std::mutex mutex_;
   std::condition_variable ended_;
