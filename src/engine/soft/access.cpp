@@ -110,7 +110,8 @@ Place locate(Cpu& cpu, std::uint64_t linear, bool write, Intent intent) {
   const x86::Translation page = walk(cpu, linear, write ? Access::Write : Access::Read, intent);
   const auto span = cpu.memory->at(guest::Gpa{page.physical & kPageMask}, guest::kPageBytes);
   if (span.empty()) return {.physical = page.physical};
-  if (intent == Intent::Normal) fill(cpu, *cpu.tlb, linear, page, span.data() + (linear & 4095), false);
+  Tlb& tlb = intent == Intent::Normal ? *cpu.tlb : cpu.tlbs[kKernelTlb];
+  fill(cpu, tlb, linear, page, span.data() + (linear & 4095), false);
   return {.physical = page.physical, .host = span.data() + (page.physical & 4095)};
 }
 
@@ -170,6 +171,13 @@ unsigned bytes_in_page(std::uint64_t linear, unsigned bytes) {
 }  // namespace
 
 void load_slow(Cpu& cpu, std::uint64_t linear, void* out, unsigned bytes, Intent intent) {
+  if (intent == Intent::System) {
+    const Tlb::Entry& entry = cpu.tlbs[kKernelTlb].at(linear);
+    if (entry.read == ((linear + bytes - 1) & kPageMask)) {
+      std::memcpy(out, reinterpret_cast<const std::byte*>(linear + entry.addend), bytes);
+      return;
+    }
+  }
   check_linear(cpu, linear, bytes, false, intent);
   auto* bytes_out = static_cast<std::byte*>(out);
   const unsigned first = bytes_in_page(linear, bytes);
@@ -181,6 +189,13 @@ void load_slow(Cpu& cpu, std::uint64_t linear, void* out, unsigned bytes, Intent
 }
 
 void store_slow(Cpu& cpu, std::uint64_t linear, const void* data, unsigned bytes, Intent intent) {
+  if (intent == Intent::System) {
+    const Tlb::Entry& entry = cpu.tlbs[kKernelTlb].at(linear);
+    if (entry.write == ((linear + bytes - 1) & kPageMask)) {
+      std::memcpy(reinterpret_cast<std::byte*>(linear + entry.addend), data, bytes);
+      return;
+    }
+  }
   check_linear(cpu, linear, bytes, true, intent);
   const auto* bytes_in = static_cast<const std::byte*>(data);
   const unsigned first = bytes_in_page(linear, bytes);

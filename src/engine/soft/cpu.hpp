@@ -38,6 +38,9 @@ enum class OperatingMode : std::uint8_t { Bits16, Bits32, Bits64 };
 // Reasons for leaving the chain of blocks (Cpu::attention).
 inline constexpr std::uint32_t kAttentionKick = 1, kAttentionInterrupt = 2, kAttentionMemory = 4;
 
+// Cpu::tlbs: which pages may be touched depends on these.
+inline constexpr unsigned kUserTlb = 0, kKernelTlb = 1, kKernelWithAcTlb = 2;
+
 struct Cpu {
   NativeContext native;
 
@@ -56,7 +59,7 @@ struct Cpu {
   BlockCache* blocks = nullptr;
   const guest::GuestMemory* memory = nullptr;
   Machine* machine = nullptr;
-  std::array<Tlb, 3> tlbs;  // user; kernel; kernel that may touch user pages (EFLAGS.AC or no SMAP)
+  std::array<Tlb, 3> tlbs;
   std::uint32_t guest_mxcsr = 0x1f80;
 
   // Events.

@@ -52,6 +52,9 @@ Handler select_fast_call(const Decoded& decoded, Op& op);
 Handler select_float_state(const Decoded& decoded, Op& op);
 Handler select_masked(const Decoded& decoded, Op& op);
 
+// MOV to or from a control or debug register: for the kernel alone.
+bool is_special_move(const Decoded& decoded);
+
 // Whether a block can't go on behind the instruction, beside those whose handler gives null.
 bool ends_block(const Decoded& decoded);
 
