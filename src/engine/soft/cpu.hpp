@@ -23,6 +23,7 @@
 namespace berth::engine::soft {
 
 class BlockCache;
+class Decoder;
 
 // What generated code sees; its layout is known to native_code.cpp.
 struct NativeContext {
@@ -36,7 +37,7 @@ struct NativeContext {
 enum class OperatingMode : std::uint8_t { Bits16, Bits32, Bits64 };
 
 // Reasons for leaving the chain of blocks (Cpu::attention).
-inline constexpr std::uint32_t kAttentionKick = 1, kAttentionInterrupt = 2, kAttentionMemory = 4;
+inline constexpr std::uint32_t kAttentionKick = 1, kAttentionInterrupt = 2, kAttentionMemory = 4, kAttentionSingle = 8;
 
 // Cpu::tlbs: which pages may be touched depends on these.
 inline constexpr unsigned kUserTlb = 0, kKernelTlb = 1, kKernelWithAcTlb = 2;
@@ -57,6 +58,7 @@ struct Cpu {
   bool sse_unmasked = false;  // the guest wants #XM for some floating-point exception
 
   BlockCache* blocks = nullptr;
+  Decoder* decoder = nullptr;
   const guest::GuestMemory* memory = nullptr;
   Machine* machine = nullptr;
   std::array<Tlb, 3> tlbs;

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kCodeBytes = std::size_t{16} << 20;
 constexpr std::size_t kLongestFunction = 1024;
+constexpr std::size_t kLongestBlock = 64;  // functions that one block may add after is_full() said no
 
 constexpr unsigned kRax = 0, kRsp = 4, kRsi = 6, kRdi = 7;
 
@@ -285,7 +286,7 @@ Result<NativeCodeCache> NativeCodeCache::create() {
   return NativeCodeCache(TRY(sys::CodeMemory::create(kCodeBytes)));
 }
 
-bool NativeCodeCache::is_full() const { return used_ + kLongestFunction > memory_.size(); }
+bool NativeCodeCache::is_full() const { return used_ + kLongestBlock * kLongestFunction > memory_.size(); }
 
 void NativeCodeCache::clear() {
   codes_.clear();
@@ -300,7 +301,7 @@ const NativeCode* NativeCodeCache::get(const ZydisDecodedInstruction& instructio
   if (!encoded) return nullptr;
   NativeCode code = describe(instruction, usage, unit);
   std::string bytes = make_function(usage, roles, *encoded);
-  BERTH_ASSERT(bytes.size() <= kLongestFunction && !is_full());
+  BERTH_ASSERT(bytes.size() <= kLongestFunction && used_ + bytes.size() <= memory_.size());
   // The same code may serve operands of other sizes only if all that describe() says is equal too.
   std::string key = bytes;
   key.append({static_cast<char>(code.memory_bytes), static_cast<char>(code.alignment), static_cast<char>(unit)});
