@@ -50,6 +50,7 @@ Handler select_control(const Decoded& decoded, Op& op);
 Handler select_msr(const Decoded& decoded, Op& op);
 Handler select_fast_call(const Decoded& decoded, Op& op);
 Handler select_float_state(const Decoded& decoded, Op& op);
+Handler select_x87_environment(const Decoded& decoded, Op& op);
 Handler select_masked(const Decoded& decoded, Op& op);
 
 // MOV to or from a control or debug register: for the kernel alone.
