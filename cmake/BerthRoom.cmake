@@ -38,8 +38,9 @@ function(berth_room room)
 endfunction()
 
 # A program of src/cmd/<folder>/. STATIC ones are on the start-up path of a unit: no dynamic linking at each start.
+# PLAIN ones take no options.
 function(berth_program program)
-  cmake_parse_arguments(ARG "STATIC" "FOLDER" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "STATIC;PLAIN" "FOLDER" "DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cmd/${ARG_FOLDER}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cpp$")
   if(NOT sources OR BERTH_FUZZ)
@@ -47,8 +48,10 @@ function(berth_program program)
   endif()
   add_executable(${program} ${sources})
   # Thin mains over CLI11: parsing its header and optimising its templates would be a third of the whole build.
-  target_precompile_headers(${program} PRIVATE <CLI/CLI.hpp>)
-  target_compile_options(${program} PRIVATE $<$<CONFIG:Release>:-O1>)
+  if(NOT ARG_PLAIN)
+    target_precompile_headers(${program} PRIVATE <CLI/CLI.hpp>)
+    target_compile_options(${program} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endif()
   target_link_libraries(${program} PRIVATE berth_flags ${ARG_DEPENDS})
   if(ARG_STATIC AND BERTH_STATIC)
     target_link_options(${program} PRIVATE -static)

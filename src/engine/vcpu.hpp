@@ -67,6 +67,8 @@ class VcpuEngine {
   // Exact between two runs; after changing it, tell with state_changed().
   virtual x86::CpuState& state() = 0;
   virtual void state_changed() = 0;
+  // The guest's time stamp counter now. The vCPU's own thread, in a run too (from the machine's MSRs).
+  virtual std::uint64_t tsc() { return __builtin_ia32_rdtsc() + state().tsc_offset; }
   // Any thread: makes run() look at the machine's interrupts again, or return Interrupted where `stop` was
   // asked.
   virtual void interrupt() noexcept = 0;  // look again

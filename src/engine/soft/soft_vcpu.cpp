@@ -1,4 +1,4 @@
-#include "engine/soft/soft_engine.hpp"
+#include "engine/soft/soft_vcpu.hpp"
 
 #include <xmmintrin.h>
 
@@ -10,14 +10,12 @@
 #include "engine/soft/run_loop.hpp"
 #include "engine/soft/state_sync.hpp"
 
-namespace berth::engine {
+namespace berth::engine::soft {
 namespace {
 
-using namespace soft;  // NOLINT(google-build-using-namespace): this engine's own room
-
-class SoftEngine final : public VcpuEngine {
+class SoftVcpu final : public VcpuEngine {
  public:
-  SoftEngine(const guest::GuestMemory& memory, Machine& machine, Decoder decoder)
+  SoftVcpu(const guest::GuestMemory& memory, Machine& machine, Decoder decoder)
       : blocks_(memory), decoder_(std::move(decoder)), cpu_(std::make_unique<Cpu>()) {
     cpu_->blocks = &blocks_;
     cpu_->decoder = &decoder_;
@@ -96,9 +94,9 @@ class SoftEngine final : public VcpuEngine {
 
 }  // namespace
 
-Result<std::unique_ptr<VcpuEngine>> make_soft_engine(const guest::GuestMemory& memory, Machine& machine) {
+Result<std::unique_ptr<VcpuEngine>> make_soft_vcpu(const guest::GuestMemory& memory, Machine& machine) {
   auto decoder = TRY(Decoder::create());
-  return std::unique_ptr<VcpuEngine>(std::make_unique<SoftEngine>(memory, machine, std::move(decoder)));
+  return std::unique_ptr<VcpuEngine>(std::make_unique<SoftVcpu>(memory, machine, std::move(decoder)));
 }
 
-}  // namespace berth::engine
+}  // namespace berth::engine::soft

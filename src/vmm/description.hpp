@@ -1,0 +1,26 @@
+// What machine to run, as berth-vmm is told in JSON.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace berth::vmm {
+
+enum class EngineChoice { Auto, Soft, Kvm };
+
+struct Description {
+  std::string kernel;     // path; "kernel"
+  std::string initramfs;  // path, or empty; "initramfs"
+  std::string command_line;
+  std::uint64_t memory_bytes = std::uint64_t{256} << 20;  // "memory": bytes, or a size as "512M"
+  unsigned vcpus = 1;
+  EngineChoice engine = EngineChoice::Auto;  // "auto", "soft" or "kvm"
+};
+
+// Unknown members are refused, so that a misspelt one is not silently without effect.
+Result<Description> parse_description(std::string_view json);
+
+}  // namespace berth::vmm
