@@ -73,6 +73,11 @@ class VcpuEngine {
   // asked.
   virtual void interrupt() noexcept = 0;  // look again
   virtual void kick() noexcept = 0;       // return
+  // Any thread: a device has written guest memory. Engines that cache what code says must look again.
+  virtual void guest_memory_written(guest::Gpa address, std::uint64_t bytes) {
+    static_cast<void>(address);
+    static_cast<void>(bytes);
+  }
 };
 
 }  // namespace berth::engine
