@@ -6,6 +6,7 @@
 #include "device/virtio/rng.hpp"
 #include "engine/kvm/backend.hpp"
 #include "engine/soft/backend.hpp"
+#include "engine/soft/backend.hpp"
 #include "sys/mapping.hpp"
 #include "sys/tsc.hpp"
 #include "vmm/console.hpp"
@@ -16,10 +17,10 @@ namespace berth::vmm {
 namespace {
 
 Result<std::unique_ptr<engine::Backend>> make_backend(EngineChoice choice, const guest::GuestMemory& memory) {
-  if (choice == EngineChoice::Soft) return engine::soft::make_backend(memory);
-  auto kvm = engine::kvm::make_backend(memory);
-  if (!kvm && choice == EngineChoice::Auto) return engine::soft::make_backend(memory);
-  return kvm;
+  if (choice == EngineChoice::Kvm) return engine::kvm::make_backend(memory);
+  if (choice == EngineChoice::Auto)
+    if (auto kvm = engine::kvm::make_backend(memory)) return kvm;
+  return engine::soft::make_backend(memory);
 }
 
 // Maps the kernel and the initramfs only for as long as it takes to copy them.
