@@ -1,5 +1,5 @@
-// The interpreter against the processor it runs on: random instructions with random state are executed by both, and registers,
-// defined flags, vector registers and memory compared.
+// The interpreter against the processor it runs on: random instructions with random state are executed by
+// both, and registers, defined flags, vector registers and memory compared.
 #include <Zydis/Zydis.h>
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -44,7 +44,8 @@ class NullMachine final : public Machine {
 class FixedPages {
  public:
   FixedPages(std::uint64_t address, std::size_t bytes, int protection) : bytes_(bytes) {
-    memory_ = ::mmap(reinterpret_cast<void*>(address), bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    memory_ = ::mmap(reinterpret_cast<void*>(address), bytes, protection,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   }
   FixedPages(const FixedPages&) = delete;
   FixedPages& operator=(const FixedPages&) = delete;
@@ -56,7 +57,8 @@ class FixedPages {
   std::size_t bytes_ = 0;
 };
 
-// Code that loads NativeState, executes one instruction and stores the state back. All addresses are absolute and below 2 GiB.
+// Code that loads NativeState, executes one instruction and stores the state back. All addresses are absolute
+// and below 2 GiB.
 std::string make_trampoline(const std::string& instruction) {
   std::string code;
   const auto add = [&code](std::initializer_list<unsigned> bytes) {
@@ -96,25 +98,29 @@ std::string make_trampoline(const std::string& instruction) {
 }
 
 constexpr auto kMnemonics = std::to_array<ZydisMnemonic>(
-    {ZYDIS_MNEMONIC_ADD,    ZYDIS_MNEMONIC_ADC,      ZYDIS_MNEMONIC_SUB,     ZYDIS_MNEMONIC_SBB,      ZYDIS_MNEMONIC_AND,
-     ZYDIS_MNEMONIC_OR,     ZYDIS_MNEMONIC_XOR,      ZYDIS_MNEMONIC_CMP,     ZYDIS_MNEMONIC_TEST,     ZYDIS_MNEMONIC_INC,
-     ZYDIS_MNEMONIC_DEC,    ZYDIS_MNEMONIC_NEG,      ZYDIS_MNEMONIC_NOT,     ZYDIS_MNEMONIC_MOV,      ZYDIS_MNEMONIC_MOVZX,
-     ZYDIS_MNEMONIC_MOVSX,  ZYDIS_MNEMONIC_MOVSXD,   ZYDIS_MNEMONIC_LEA,     ZYDIS_MNEMONIC_XCHG,     ZYDIS_MNEMONIC_XADD,
-     ZYDIS_MNEMONIC_CMPXCHG, ZYDIS_MNEMONIC_SHL,     ZYDIS_MNEMONIC_SHR,     ZYDIS_MNEMONIC_SAR,      ZYDIS_MNEMONIC_ROL,
-     ZYDIS_MNEMONIC_ROR,    ZYDIS_MNEMONIC_RCL,      ZYDIS_MNEMONIC_RCR,     ZYDIS_MNEMONIC_SHLD,     ZYDIS_MNEMONIC_SHRD,
-     ZYDIS_MNEMONIC_BT,     ZYDIS_MNEMONIC_BTS,      ZYDIS_MNEMONIC_BTR,     ZYDIS_MNEMONIC_BTC,      ZYDIS_MNEMONIC_BSF,
-     ZYDIS_MNEMONIC_BSR,    ZYDIS_MNEMONIC_TZCNT,    ZYDIS_MNEMONIC_LZCNT,   ZYDIS_MNEMONIC_POPCNT,   ZYDIS_MNEMONIC_BSWAP,
-     ZYDIS_MNEMONIC_MUL,    ZYDIS_MNEMONIC_IMUL,     ZYDIS_MNEMONIC_DIV,     ZYDIS_MNEMONIC_IDIV,     ZYDIS_MNEMONIC_CMOVB,
-     ZYDIS_MNEMONIC_CMOVNLE, ZYDIS_MNEMONIC_CMOVZ,   ZYDIS_MNEMONIC_CMOVS,   ZYDIS_MNEMONIC_SETL,     ZYDIS_MNEMONIC_SETNBE,
-     ZYDIS_MNEMONIC_SETP,   ZYDIS_MNEMONIC_CBW,      ZYDIS_MNEMONIC_CDQ,     ZYDIS_MNEMONIC_CQO,      ZYDIS_MNEMONIC_CDQE,
-     ZYDIS_MNEMONIC_LAHF,   ZYDIS_MNEMONIC_SAHF,     ZYDIS_MNEMONIC_CMC,     ZYDIS_MNEMONIC_ANDN,     ZYDIS_MNEMONIC_BEXTR,
-     ZYDIS_MNEMONIC_BLSR,   ZYDIS_MNEMONIC_PDEP,     ZYDIS_MNEMONIC_PEXT,    ZYDIS_MNEMONIC_MULX,     ZYDIS_MNEMONIC_RORX,
-     ZYDIS_MNEMONIC_ADCX,   ZYDIS_MNEMONIC_ADOX,     ZYDIS_MNEMONIC_CRC32,   ZYDIS_MNEMONIC_MOVBE,    ZYDIS_MNEMONIC_PADDB,
-     ZYDIS_MNEMONIC_PXOR,   ZYDIS_MNEMONIC_PSHUFB,   ZYDIS_MNEMONIC_MULPS,   ZYDIS_MNEMONIC_ADDSD,    ZYDIS_MNEMONIC_CVTSI2SD,
-     ZYDIS_MNEMONIC_CVTTSD2SI, ZYDIS_MNEMONIC_UCOMISD, ZYDIS_MNEMONIC_PMOVMSKB, ZYDIS_MNEMONIC_MOVQ,  ZYDIS_MNEMONIC_AESENC,
-     ZYDIS_MNEMONIC_PCLMULQDQ, ZYDIS_MNEMONIC_VPADDD, ZYDIS_MNEMONIC_VPERMQ, ZYDIS_MNEMONIC_VFMADD231PD, ZYDIS_MNEMONIC_VADDPS,
-     ZYDIS_MNEMONIC_VMASKMOVPS, ZYDIS_MNEMONIC_VPTEST, ZYDIS_MNEMONIC_SHA256RNDS2, ZYDIS_MNEMONIC_PCMPESTRI,
-     ZYDIS_MNEMONIC_VZEROUPPER});
+    {ZYDIS_MNEMONIC_ADD,       ZYDIS_MNEMONIC_ADC,        ZYDIS_MNEMONIC_SUB,      ZYDIS_MNEMONIC_SBB,
+     ZYDIS_MNEMONIC_AND,       ZYDIS_MNEMONIC_OR,         ZYDIS_MNEMONIC_XOR,      ZYDIS_MNEMONIC_CMP,
+     ZYDIS_MNEMONIC_TEST,      ZYDIS_MNEMONIC_INC,        ZYDIS_MNEMONIC_DEC,      ZYDIS_MNEMONIC_NEG,
+     ZYDIS_MNEMONIC_NOT,       ZYDIS_MNEMONIC_MOV,        ZYDIS_MNEMONIC_MOVZX,    ZYDIS_MNEMONIC_MOVSX,
+     ZYDIS_MNEMONIC_MOVSXD,    ZYDIS_MNEMONIC_LEA,        ZYDIS_MNEMONIC_XCHG,     ZYDIS_MNEMONIC_XADD,
+     ZYDIS_MNEMONIC_CMPXCHG,   ZYDIS_MNEMONIC_SHL,        ZYDIS_MNEMONIC_SHR,      ZYDIS_MNEMONIC_SAR,
+     ZYDIS_MNEMONIC_ROL,       ZYDIS_MNEMONIC_ROR,        ZYDIS_MNEMONIC_RCL,      ZYDIS_MNEMONIC_RCR,
+     ZYDIS_MNEMONIC_SHLD,      ZYDIS_MNEMONIC_SHRD,       ZYDIS_MNEMONIC_BT,       ZYDIS_MNEMONIC_BTS,
+     ZYDIS_MNEMONIC_BTR,       ZYDIS_MNEMONIC_BTC,        ZYDIS_MNEMONIC_BSF,      ZYDIS_MNEMONIC_BSR,
+     ZYDIS_MNEMONIC_TZCNT,     ZYDIS_MNEMONIC_LZCNT,      ZYDIS_MNEMONIC_POPCNT,   ZYDIS_MNEMONIC_BSWAP,
+     ZYDIS_MNEMONIC_MUL,       ZYDIS_MNEMONIC_IMUL,       ZYDIS_MNEMONIC_DIV,      ZYDIS_MNEMONIC_IDIV,
+     ZYDIS_MNEMONIC_CMOVB,     ZYDIS_MNEMONIC_CMOVNLE,    ZYDIS_MNEMONIC_CMOVZ,    ZYDIS_MNEMONIC_CMOVS,
+     ZYDIS_MNEMONIC_SETL,      ZYDIS_MNEMONIC_SETNBE,     ZYDIS_MNEMONIC_SETP,     ZYDIS_MNEMONIC_CBW,
+     ZYDIS_MNEMONIC_CDQ,       ZYDIS_MNEMONIC_CQO,        ZYDIS_MNEMONIC_CDQE,     ZYDIS_MNEMONIC_LAHF,
+     ZYDIS_MNEMONIC_SAHF,      ZYDIS_MNEMONIC_CMC,        ZYDIS_MNEMONIC_ANDN,     ZYDIS_MNEMONIC_BEXTR,
+     ZYDIS_MNEMONIC_BLSR,      ZYDIS_MNEMONIC_PDEP,       ZYDIS_MNEMONIC_PEXT,     ZYDIS_MNEMONIC_MULX,
+     ZYDIS_MNEMONIC_RORX,      ZYDIS_MNEMONIC_ADCX,       ZYDIS_MNEMONIC_ADOX,     ZYDIS_MNEMONIC_CRC32,
+     ZYDIS_MNEMONIC_MOVBE,     ZYDIS_MNEMONIC_PADDB,      ZYDIS_MNEMONIC_PXOR,     ZYDIS_MNEMONIC_PSHUFB,
+     ZYDIS_MNEMONIC_MULPS,     ZYDIS_MNEMONIC_ADDSD,      ZYDIS_MNEMONIC_CVTSI2SD, ZYDIS_MNEMONIC_CVTTSD2SI,
+     ZYDIS_MNEMONIC_UCOMISD,   ZYDIS_MNEMONIC_PMOVMSKB,   ZYDIS_MNEMONIC_MOVQ,     ZYDIS_MNEMONIC_AESENC,
+     ZYDIS_MNEMONIC_PCLMULQDQ, ZYDIS_MNEMONIC_VPADDD,     ZYDIS_MNEMONIC_VPERMQ,   ZYDIS_MNEMONIC_VFMADD231PD,
+     ZYDIS_MNEMONIC_VADDPS,    ZYDIS_MNEMONIC_VMASKMOVPS, ZYDIS_MNEMONIC_VPTEST,   ZYDIS_MNEMONIC_SHA256RNDS2,
+     ZYDIS_MNEMONIC_PCMPESTRI, ZYDIS_MNEMONIC_VZEROUPPER});
 
 class Generator {
  public:
@@ -140,10 +146,14 @@ class Generator {
   // Numbers that carries and signs happen at, as often as any others.
   std::uint64_t value() {
     switch (below(4)) {
-      case 0: return bits();
-      case 1: return below(256);
-      case 2: return std::uint64_t{1} << below(64);
-      default: return ~(bits() >> below(64));
+      case 0:
+        return bits();
+      case 1:
+        return below(256);
+      case 2:
+        return std::uint64_t{1} << below(64);
+      default:
+        return ~(bits() >> below(64));
     }
   }
 
@@ -165,7 +175,8 @@ class Generator {
         break;
       case 2:
         made.type = ZYDIS_OPERAND_TYPE_REGISTER;
-        made.reg.value = ZydisRegisterEncode(below(2) == 0 ? ZYDIS_REGCLASS_XMM : ZYDIS_REGCLASS_YMM, static_cast<ZyanU8>(below(16)));
+        made.reg.value = ZydisRegisterEncode(below(2) == 0 ? ZYDIS_REGCLASS_XMM : ZYDIS_REGCLASS_YMM,
+                                             static_cast<ZyanU8>(below(16)));
         break;
       default:
         made.type = ZYDIS_OPERAND_TYPE_REGISTER;
@@ -177,16 +188,22 @@ class Generator {
     unsigned number = below(16);
     while (number == 3 || number == 4) number = below(16);  // RBX is the base, RSP the host's
     switch (bytes) {
-      case 1: return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR8, static_cast<ZyanU8>(number >= 4 ? number + 4 : number));
-      case 2: return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR16, static_cast<ZyanU8>(number));
-      case 4: return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR32, static_cast<ZyanU8>(number));
-      default: return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR64, static_cast<ZyanU8>(number));
+      case 1:
+        return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR8,
+                                   static_cast<ZyanU8>(number >= 4 ? number + 4 : number));
+      case 2:
+        return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR16, static_cast<ZyanU8>(number));
+      case 4:
+        return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR32, static_cast<ZyanU8>(number));
+      default:
+        return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR64, static_cast<ZyanU8>(number));
     }
   }
   std::mt19937_64 random_;
 };
 
-// The flags that the manuals define after the instruction; BT with memory is kept within the data page by masking its index register.
+// The flags that the manuals define after the instruction; BT with memory is kept within the data page by
+// masking its index register.
 std::uint64_t defined_flags(const std::string& instruction, ZydisDecodedInstruction& decoded) {
   ZydisDecoder decoder;
   ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
@@ -271,7 +288,8 @@ NativeState random_state(Generator& generator) {
 // BT and its like reach as far as their register says.
 bool reaches_far(const ZydisDecodedInstruction& decoded) {
   return decoded.meta.category == ZYDIS_CATEGORY_BITBYTE &&
-         (decoded.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && decoded.raw.modrm.mod != 3 && decoded.raw.imm[0].size == 0;
+         (decoded.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && decoded.raw.modrm.mod != 3 &&
+         decoded.raw.imm[0].size == 0;
 }
 
 std::string in_hex(const std::string& bytes) {
