@@ -1,5 +1,5 @@
-// Memory for code that a program makes while it runs: two mappings of the same pages, one to write by and one to execute by, so that
-// no address is ever both.
+// Memory for code that a program makes while it runs: two mappings of the same pages, one to write by and one
+// to execute by, so that no address is ever both.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,8 @@ namespace berth::sys {
 
 class CodeMemory {
  public:
-  // `bytes` is rounded up to whole pages, which cost nothing before they are touched. ResourceExhausted, PermissionDenied.
+  // `bytes` is rounded up to whole pages, which cost nothing before they are touched. ResourceExhausted,
+  // PermissionDenied.
   static Result<CodeMemory> create(std::size_t bytes);
   CodeMemory(CodeMemory&& other) noexcept;
   CodeMemory& operator=(CodeMemory&& other) noexcept;

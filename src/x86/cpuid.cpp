@@ -15,15 +15,18 @@ constexpr std::uint32_t bits(std::initializer_list<unsigned> numbers) {
   return mask;
 }
 
-// For each register: what the engines run on the host's processor, so that the host must have it, and what they do by themselves.
+// For each register: what the engines run on the host's processor, so that the host must have it, and what
+// they do by themselves.
 struct Mask {
   std::uint32_t of_host = 0, own = 0;
   std::uint32_t apply(std::uint32_t host) const { return (host & of_host) | own; }
 };
 
-// SSE3 PCLMULQDQ SSSE3 FMA SSE4.1 SSE4.2 POPCNT AES AVX F16C RDRAND and MOVBE; CX16 PCID X2APIC TSC-deadline XSAVE hypervisor
+// SSE3 PCLMULQDQ SSSE3 FMA SSE4.1 SSE4.2 POPCNT AES AVX F16C RDRAND and MOVBE; CX16 PCID X2APIC TSC-deadline
+// XSAVE hypervisor
 constexpr Mask k1Ecx{bits({0, 1, 9, 12, 19, 20, 22, 23, 25, 28, 29, 30}), bits({13, 17, 21, 24, 26, 31})};
-// all by ourselves: FPU VME(no) DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2
+// all by ourselves: FPU VME(no) DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX
+// FXSR SSE SSE2
 constexpr Mask k1Edx{0, bits({0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26})};
 // BMI1 AVX2 BMI2 ERMS RDSEED ADX CLFLUSHOPT CLWB SHA; FSGSBASE SMEP INVPCID SMAP
 constexpr Mask k7Ebx{bits({3, 5, 8, 9, 18, 19, 23, 24, 29}), bits({0, 7, 10, 20})};
@@ -63,14 +66,17 @@ std::uint64_t supported_xcr0() { return (host_cpuid(1, 0).ecx & 1u << 28) != 0 ?
 CpuidLeaf feature_leaf(std::uint32_t leaf, std::uint32_t subleaf) {
   const CpuidLeaf host = host_cpuid(leaf, subleaf);
   switch (leaf) {
-    case 0: return {.eax = kMaxLeaf, .ebx = host.ebx, .ecx = host.ecx, .edx = host.edx};
+    case 0:
+      return {.eax = kMaxLeaf, .ebx = host.ebx, .ecx = host.ecx, .edx = host.edx};
     case 1:
       return {.eax = host.eax, .ebx = 8 << 8, .ecx = k1Ecx.apply(host.ecx), .edx = k1Edx.apply(host.edx)};
     case 7:
       if (subleaf != 0) return {};
       return {.ebx = k7Ebx.apply(host.ebx), .ecx = k7Ecx.apply(host.ecx), .edx = k7Edx.apply(host.edx)};
-    case 0xd: return xsave_leaf(subleaf);
-    case 0x80000000: return {.eax = kMaxExtendedLeaf, .ebx = host.ebx, .ecx = host.ecx, .edx = host.edx};
+    case 0xd:
+      return xsave_leaf(subleaf);
+    case 0x80000000:
+      return {.eax = kMaxExtendedLeaf, .ebx = host.ebx, .ecx = host.ecx, .edx = host.edx};
     case 0x80000001: {
       const std::uint32_t repeated = host_is_amd() ? k1Edx.own & 0x0183f3ff : 0;
       return {.eax = host.eax,
@@ -79,10 +85,14 @@ CpuidLeaf feature_leaf(std::uint32_t leaf, std::uint32_t subleaf) {
     }
     case 0x80000002:
     case 0x80000003:
-    case 0x80000004: return host;
-    case 0x80000007: return {.edx = 1 << 8};  // invariant TSC
-    case 0x80000008: return {.eax = 48 << 8 | kPhysicalBits};
-    default: return {};
+    case 0x80000004:
+      return host;
+    case 0x80000007:
+      return {.edx = 1 << 8};  // invariant TSC
+    case 0x80000008:
+      return {.eax = 48 << 8 | kPhysicalBits};
+    default:
+      return {};
   }
 }
 

@@ -10,9 +10,9 @@ namespace berth::x86 {
 
 // Types of system descriptors (S = 0).
 namespace system_type {
-inline constexpr unsigned kTss16 = 1, kLdt = 2, kTss16Busy = 3, kCallGate16 = 4, kTaskGate = 5, kInterruptGate16 = 6,
-                          kTrapGate16 = 7, kTss32 = 9, kTss32Busy = 11, kCallGate32 = 12, kInterruptGate32 = 14,
-                          kTrapGate32 = 15;
+inline constexpr unsigned kTss16 = 1, kLdt = 2, kTss16Busy = 3, kCallGate16 = 4, kTaskGate = 5,
+                          kInterruptGate16 = 6, kTrapGate16 = 7, kTss32 = 9, kTss32Busy = 11,
+                          kCallGate32 = 12, kInterruptGate32 = 14, kTrapGate32 = 15;
 }  // namespace system_type
 
 struct Descriptor {

@@ -364,19 +364,49 @@ const Extensions& extensions() {
   return all;
 }
 
+// Which registers the instruction works on, where its extension does not tell.
+Unit unit_of(ZydisMnemonic mnemonic, Unit of_extension) {
+  switch (mnemonic) {
+    case ZYDIS_MNEMONIC_FWAIT:
+      return Unit::Wait;
+    case ZYDIS_MNEMONIC_LFENCE:
+    case ZYDIS_MNEMONIC_SFENCE:
+    case ZYDIS_MNEMONIC_MFENCE:
+    case ZYDIS_MNEMONIC_MOVNTI:
+    case ZYDIS_MNEMONIC_CRC32:
+      return Unit::Integer;
+    default:
+      return of_extension;
+  }
+}
+
+// Encodings that were set aside as NOPs and do nothing where the extension that later took them is absent.
+bool is_hint(ZydisMnemonic mnemonic) {
+  switch (mnemonic) {
+    case ZYDIS_MNEMONIC_ENDBR32:
+    case ZYDIS_MNEMONIC_ENDBR64:
+    case ZYDIS_MNEMONIC_RDSSPD:
+    case ZYDIS_MNEMONIC_RDSSPQ:
+    case ZYDIS_MNEMONIC_CLDEMOTE:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 std::span<const InstructionRow> engine_instructions() { return kInstructions; }
 std::span<const IsaRow> native_extensions() { return kExtensions; }
 
 Treatment treatment_of(const ZydisDecodedInstruction& instruction) {
+  if (is_hint(instruction.mnemonic)) return {Execution::Engine};
   const Extension& extension = extensions()[instruction.meta.isa_set];
   if (!extension.offered) return {};
   const auto row = std::lower_bound(kInstructions.begin(), kInstructions.end(), instruction.mnemonic,
                                     [](const InstructionRow& a, ZydisMnemonic b) { return a.mnemonic < b; });
   const bool found = row != kInstructions.end() && row->mnemonic == instruction.mnemonic;
-  Unit unit = extension.unit;
-  if (instruction.mnemonic == ZYDIS_MNEMONIC_FWAIT) unit = Unit::Wait;
+  const Unit unit = unit_of(instruction.mnemonic, extension.unit);
   if (!found) return {Execution::Native, Privilege::Any, unit};
   // String MOVSD and CMPSD share their mnemonics with SSE2's.
   const bool is_string = row->mnemonic == ZYDIS_MNEMONIC_MOVSD || row->mnemonic == ZYDIS_MNEMONIC_CMPSD;

@@ -1,5 +1,6 @@
-// The one table of instructions that all engines share: which may be run on the host's own processor with its operands put elsewhere,
-// which an engine has to carry out by itself, and which do not exist on berth's processors. Zydis decodes, and knows operands and flags.
+// The one table of instructions that all engines share: which may be run on the host's own processor with its
+// operands put elsewhere, which an engine has to carry out by itself, and which do not exist on berth's
+// processors. Zydis decodes, and knows operands and flags.
 #pragma once
 
 #include <Zydis/Zydis.h>

@@ -1,8 +1,10 @@
-// The walk of the page tables in all three formats: 32-bit, PAE and 4-level (SDM vol. 3, chapter 4). It sets accessed and
-// dirty bits as the processor does, by compare and exchange. Memory is whatever type gives these three:
+// The walk of the page tables in all three formats: 32-bit, PAE and 4-level (SDM vol. 3, chapter 4). It sets
+// accessed and dirty bits as the processor does, by compare and exchange. Memory is whatever type gives these
+// three:
 //
 //   std::uint64_t read_entry(std::uint64_t physical, unsigned bytes);
-//   bool exchange_entry(std::uint64_t physical, unsigned bytes, std::uint64_t expected, std::uint64_t desired);
+//   bool exchange_entry(std::uint64_t physical, unsigned bytes, std::uint64_t expected, std::uint64_t
+//   desired);
 #pragma once
 
 #include <cstdint>
@@ -31,9 +33,10 @@ struct Translation {
 };
 
 namespace page {
-inline constexpr std::uint64_t kPresent = 1, kWritable = 2, kUser = 4, kAccessed = 32, kDirty = 64, kLarge = 128,
-                               kGlobal = 256, kNoExecute = std::uint64_t{1} << 63;
-inline constexpr std::uint32_t kErrorPresent = 1, kErrorWrite = 2, kErrorUser = 4, kErrorReserved = 8, kErrorFetch = 16;
+inline constexpr std::uint64_t kPresent = 1, kWritable = 2, kUser = 4, kAccessed = 32, kDirty = 64,
+                               kLarge = 128, kGlobal = 256, kNoExecute = std::uint64_t{1} << 63;
+inline constexpr std::uint32_t kErrorPresent = 1, kErrorWrite = 2, kErrorUser = 4, kErrorReserved = 8,
+                               kErrorFetch = 16;
 inline constexpr std::uint64_t kPhysicalMask = (std::uint64_t{1} << kPhysicalBits) - 1;
 }  // namespace page
 
@@ -84,8 +87,8 @@ constexpr std::uint32_t error_code(const PagingContext& context, Access access, 
   std::uint32_t error = cause;
   if (access == Access::Write) error |= page::kErrorWrite;
   if (context.user) error |= page::kErrorUser;
-  const bool fetch_told = (context.cr4 & cr4::kSmep) != 0 ||
-                          ((context.cr4 & cr4::kPae) != 0 && (context.efer & efer::kNxe) != 0);
+  const bool fetch_told =
+      (context.cr4 & cr4::kSmep) != 0 || ((context.cr4 & cr4::kPae) != 0 && (context.efer & efer::kNxe) != 0);
   if (access == Access::Execute && fetch_told) error |= page::kErrorFetch;
   return error;
 }
@@ -100,14 +103,17 @@ constexpr std::uint64_t large_page_base(const PagingFormat& format, std::uint64_
 
 // Translates `linear`, with paging on. A walk whose tables change under it starts again.
 template <class Memory>
-Translation walk_page_tables(Memory& memory, const PagingContext& context, std::uint64_t linear, Access access) {
+Translation walk_page_tables(Memory& memory, const PagingContext& context, std::uint64_t linear,
+                             Access access) {
   const detail::PagingFormat format = detail::paging_format(context);
   const auto refuse = [&](std::uint32_t cause) {
     return Translation{.fault = true, .error = detail::error_code(context, access, cause)};
   };
 restart:
   detail::Rights rights;
-  const std::uint64_t root_mask = format.levels == 3 ? 0xffffffe0 : format.levels == 2 ? 0xfffff000 : page::kPhysicalMask & ~0xfffull;
+  const std::uint64_t root_mask = format.levels == 3   ? 0xffffffe0
+                                  : format.levels == 2 ? 0xfffff000
+                                                       : page::kPhysicalMask & ~0xfffull;
   std::uint64_t table = context.cr3 & root_mask;
   for (unsigned level = format.levels;; --level) {
     const unsigned shift = 12 + format.index_bits * (level - 1);

@@ -11,7 +11,8 @@ namespace {
 
 using x86::Access;
 
-// The page tables, as x86::walk_page_tables reads them. What is not RAM reads as ones, as from a bus that nobody answers on.
+// The page tables, as x86::walk_page_tables reads them. What is not RAM reads as ones, as from a bus that
+// nobody answers on.
 class TableMemory {
  public:
   explicit TableMemory(Cpu& cpu) : cpu_(cpu) {}
@@ -23,12 +24,14 @@ class TableMemory {
     std::memcpy(&entry, span.data(), bytes);
     return entry;
   }
-  bool exchange_entry(std::uint64_t physical, unsigned bytes, std::uint64_t expected, std::uint64_t desired) const {
+  bool exchange_entry(std::uint64_t physical, unsigned bytes, std::uint64_t expected,
+                      std::uint64_t desired) const {
     const auto span = cpu_.memory->at(guest::Gpa{physical}, bytes);
     if (span.empty()) return true;
     cpu_.blocks->memory_written(physical, bytes);
     if (bytes == 8) {
-      return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(span.data())).compare_exchange_strong(expected, desired);
+      return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(span.data()))
+          .compare_exchange_strong(expected, desired);
     }
     auto narrow = static_cast<std::uint32_t>(expected);
     return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(span.data()))
@@ -61,7 +64,8 @@ bool watches_alignment(const Cpu& cpu) {
 }
 
 // Lets the fast path have the page, where every access to it that the fast path would make is in order.
-void fill(Cpu& cpu, Tlb& tlb, std::uint64_t linear, const x86::Translation& page, std::byte* host, bool execute) {
+void fill(Cpu& cpu, Tlb& tlb, std::uint64_t linear, const x86::Translation& page, std::byte* host,
+          bool execute) {
   Tlb::Entry& entry = tlb.at(linear);
   Tlb::Origin& origin = tlb.origins[Tlb::index(linear)];
   const std::uint64_t tag = linear & kPageMask;
@@ -133,7 +137,10 @@ std::uint64_t read_device(Cpu& cpu, std::uint64_t physical, unsigned bytes) {
 void write_device(Cpu& cpu, std::uint64_t physical, unsigned bytes, std::uint64_t value) {
   std::uint64_t ignored = 0;
   if (cpu.io.replay(ignored)) return;
-  leave(cpu, Mmio{.address = guest::Gpa{physical}, .bytes = static_cast<std::uint8_t>(bytes), .write = true, .value = value});
+  leave(cpu, Mmio{.address = guest::Gpa{physical},
+                  .bytes = static_cast<std::uint8_t>(bytes),
+                  .write = true,
+                  .value = value});
 }
 
 void read_piece(Cpu& cpu, const Place& place, std::byte* out, unsigned bytes) {
@@ -215,19 +222,27 @@ void check_store(Cpu& cpu, std::uint64_t linear, unsigned bytes) {
 
 std::uint64_t load_bytes(Cpu& cpu, std::uint64_t linear, unsigned bytes) {
   switch (bytes) {
-    case 1: return load<std::uint8_t>(cpu, linear);
-    case 2: return load<std::uint16_t>(cpu, linear);
-    case 4: return load<std::uint32_t>(cpu, linear);
-    default: return load<std::uint64_t>(cpu, linear);
+    case 1:
+      return load<std::uint8_t>(cpu, linear);
+    case 2:
+      return load<std::uint16_t>(cpu, linear);
+    case 4:
+      return load<std::uint32_t>(cpu, linear);
+    default:
+      return load<std::uint64_t>(cpu, linear);
   }
 }
 
 void store_bytes(Cpu& cpu, std::uint64_t linear, unsigned bytes, std::uint64_t value) {
   switch (bytes) {
-    case 1: return store(cpu, linear, static_cast<std::uint8_t>(value));
-    case 2: return store(cpu, linear, static_cast<std::uint16_t>(value));
-    case 4: return store(cpu, linear, static_cast<std::uint32_t>(value));
-    default: return store(cpu, linear, value);
+    case 1:
+      return store(cpu, linear, static_cast<std::uint8_t>(value));
+    case 2:
+      return store(cpu, linear, static_cast<std::uint16_t>(value));
+    case 4:
+      return store(cpu, linear, static_cast<std::uint32_t>(value));
+    default:
+      return store(cpu, linear, value);
   }
 }
 

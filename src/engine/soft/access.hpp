@@ -1,4 +1,5 @@
-// Loads and stores of guest memory: the fast path inline, all else in access.cpp. Any of them may raise() or leave().
+// Loads and stores of guest memory: the fast path inline, all else in access.cpp. Any of them may raise() or
+// leave().
 #pragma once
 
 #include <cstdint>
@@ -22,13 +23,15 @@ void check_store(Cpu& cpu, std::uint64_t linear, unsigned bytes);
 template <unsigned Bytes>
 inline std::byte* readable(Cpu& cpu, std::uint64_t linear) {
   const Tlb::Entry& entry = cpu.tlb->at(linear);
-  if (entry.read != ((linear + Bytes - 1) & kPageMask)) [[unlikely]] return nullptr;
+  if (entry.read != ((linear + Bytes - 1) & kPageMask)) [[unlikely]]
+    return nullptr;
   return reinterpret_cast<std::byte*>(linear + entry.addend);
 }
 template <unsigned Bytes>
 inline std::byte* writable(Cpu& cpu, std::uint64_t linear) {
   const Tlb::Entry& entry = cpu.tlb->at(linear);
-  if (entry.write != ((linear + Bytes - 1) & kPageMask)) [[unlikely]] return nullptr;
+  if (entry.write != ((linear + Bytes - 1) & kPageMask)) [[unlikely]]
+    return nullptr;
   return reinterpret_cast<std::byte*>(linear + entry.addend);
 }
 
@@ -67,7 +70,8 @@ void store_system(Cpu& cpu, std::uint64_t linear, T value) {
   store_slow(cpu, linear, &value, sizeof value, Intent::System);
 }
 
-// The linear address of an offset in a segment, checked as a legacy mode checks it (SDM vol. 3, 5.3-5.5) and as 64-bit mode does.
+// The linear address of an offset in a segment, checked as a legacy mode checks it (SDM vol. 3, 5.3-5.5) and
+// as 64-bit mode does.
 std::uint64_t segment_address(Cpu& cpu, unsigned segment, std::uint64_t offset, unsigned bytes, bool write);
 std::uint64_t slow_address(Cpu& cpu, const Op* op, unsigned bytes, bool write);
 
@@ -78,7 +82,8 @@ inline std::uint64_t operand_offset(const Cpu& cpu, const Op* op) {
 }
 
 inline std::uint64_t operand_address(Cpu& cpu, const Op* op, unsigned bytes, bool write) {
-  if (op->has(Op::kSlowAddress)) [[unlikely]] return slow_address(cpu, op, bytes, write);
+  if (op->has(Op::kSlowAddress)) [[unlikely]]
+    return slow_address(cpu, op, bytes, write);
   return operand_offset(cpu, op) + cpu.segment_base[op->segment];
 }
 
@@ -86,7 +91,8 @@ inline std::uint64_t operand_address(Cpu& cpu, const Op* op, unsigned bytes, boo
 std::uint64_t read_port(Cpu& cpu, std::uint16_t port, unsigned bytes);
 void write_port(Cpu& cpu, std::uint16_t port, unsigned bytes, std::uint32_t value);
 
-// Makes the translation of a page known to the TLB, raising #PF where there is none. The physical address of `linear`.
+// Makes the translation of a page known to the TLB, raising #PF where there is none. The physical address of
+// `linear`.
 std::uint64_t translate(Cpu& cpu, std::uint64_t linear, bool write, bool execute, Intent intent);
 
 }  // namespace berth::engine::soft

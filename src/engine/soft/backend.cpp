@@ -25,9 +25,11 @@ class SoftBackend final : public Backend {
 
   std::string_view name() const override { return "soft"; }
   const CpuidTable& features() const override { return features_; }
-  Result<std::unique_ptr<VcpuEngine>> make_vcpu(unsigned index, Machine& machine, const CpuidTable& cpuid) override {
+  Result<std::unique_ptr<VcpuEngine>> make_vcpu(unsigned index, Machine& machine,
+                                                const CpuidTable& cpuid) override {
     if (index > 0) {
-      return fail(Code::Unimplemented, "cannot make a second processor: the soft engine runs one; use vcpus: 1");
+      return fail(Code::Unimplemented,
+                  "cannot make a second processor: the soft engine runs one; use vcpus: 1");
     }
     static_cast<void>(cpuid);  // the machine answers with it
     return make_soft_vcpu(memory_, machine);

@@ -1,4 +1,5 @@
-// The software engine: an interpreter for every mode of the processor. Needs nothing of the host but its instruction set.
+// The software engine: an interpreter for every mode of the processor. Needs nothing of the host but its
+// instruction set.
 #pragma once
 
 #include "engine/backend.hpp"

@@ -1,4 +1,5 @@
-// BT, BTS, BTR, BTC. With a register for the bit's number and a memory operand, the number reaches beyond the operand: a bit string.
+// BT, BTS, BTR, BTC. With a register for the bit's number and a memory operand, the number reaches beyond the
+// operand: a bit string.
 #include "engine/soft/condition.hpp"
 #include "engine/soft/decoded.hpp"
 #include "engine/soft/modify.hpp"
@@ -22,7 +23,8 @@ void set_carry(std::uint64_t& flags, bool value) { flags = value ? flags | kFlag
 template <Change Kind, class T>
 const Op* in_register(Cpu& cpu, const Op* op) {
   constexpr unsigned kBits = sizeof(T) * 8;
-  const unsigned bit = static_cast<unsigned>(op->has(Op::kImmediate) ? op->immediate : get<T>(cpu, op->src)) % kBits;
+  const unsigned bit =
+      static_cast<unsigned>(op->has(Op::kImmediate) ? op->immediate : get<T>(cpu, op->src)) % kBits;
   const T value = get<T>(cpu, op->dst);
   set_carry(cpu.native.flags, (value >> bit & 1) != 0);
   if constexpr (Kind != Change::None) set<T>(cpu, op->dst, changed<Kind, T>(value, bit));
@@ -59,9 +61,12 @@ Handler pick(const Decoded& decoded) {
 template <Change Kind>
 Handler by_size(const Decoded& decoded) {
   switch (decoded.bytes(0)) {
-    case 2: return pick<Kind, std::uint16_t>(decoded);
-    case 4: return pick<Kind, std::uint32_t>(decoded);
-    default: return pick<Kind, std::uint64_t>(decoded);
+    case 2:
+      return pick<Kind, std::uint16_t>(decoded);
+    case 4:
+      return pick<Kind, std::uint32_t>(decoded);
+    default:
+      return pick<Kind, std::uint64_t>(decoded);
   }
 }
 
@@ -69,11 +74,16 @@ Handler by_size(const Decoded& decoded) {
 
 Handler select_bits(const Decoded& decoded, Op&) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_BT: return by_size<Change::None>(decoded);
-    case ZYDIS_MNEMONIC_BTS: return by_size<Change::Set>(decoded);
-    case ZYDIS_MNEMONIC_BTR: return by_size<Change::Reset>(decoded);
-    case ZYDIS_MNEMONIC_BTC: return by_size<Change::Complement>(decoded);
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_BT:
+      return by_size<Change::None>(decoded);
+    case ZYDIS_MNEMONIC_BTS:
+      return by_size<Change::Set>(decoded);
+    case ZYDIS_MNEMONIC_BTR:
+      return by_size<Change::Reset>(decoded);
+    case ZYDIS_MNEMONIC_BTC:
+      return by_size<Change::Complement>(decoded);
+    default:
+      return nullptr;
   }
 }
 

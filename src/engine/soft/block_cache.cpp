@@ -58,7 +58,8 @@ Block* BlockCache::insert(const Block& block, const Op* ops) {
   const std::uint64_t page = block.physical & kPageMask;
   const std::uint64_t in_first = std::min<std::uint64_t>(block.bytes, 4096 - (block.physical & 4095));
   note_page(page, placed, block.physical, in_first);
-  if (block.second_page != Block::kNoPage) note_page(block.second_page, placed, block.second_page, block.bytes - in_first);
+  if (block.second_page != Block::kNoPage)
+    note_page(block.second_page, placed, block.second_page, block.bytes - in_first);
   return placed;
 }
 

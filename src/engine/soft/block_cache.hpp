@@ -1,5 +1,6 @@
-// Decoded code, kept by guest-physical address: blocks of instructions that follow one another within a page. A store to the bytes
-// of a block kills it: its instructions become ones that look the code up again, so a block may even change itself.
+// Decoded code, kept by guest-physical address: blocks of instructions that follow one another within a page.
+// A store to the bytes of a block kills it: its instructions become ones that look the code up again, so a
+// block may even change itself.
 #pragma once
 
 #include <array>
@@ -22,9 +23,9 @@ inline constexpr std::uint32_t kSingle = 8;   // one instruction
 struct Block {
   static constexpr std::uint64_t kNoPage = ~std::uint64_t{0};
 
-  std::uint64_t physical = 0;            // of the first byte
-  std::uint64_t second_page = kNoPage;   // physical page of the rest, of an instruction that lies in two
-  Block* next = nullptr;                 // in the bucket
+  std::uint64_t physical = 0;           // of the first byte
+  std::uint64_t second_page = kNoPage;  // physical page of the rest, of an instruction that lies in two
+  Block* next = nullptr;                // in the bucket
   Op* ops = nullptr;
   std::uint32_t kind = 0;
   std::uint16_t bytes = 0;
@@ -55,7 +56,8 @@ class BlockCache {
   bool has_code(std::uint64_t physical) const { return lines(physical) != 0; }
   // To be called before (or after) any store to RAM that does not go by the TLB's fast path.
   void memory_written(std::uint64_t physical, std::uint64_t bytes) {
-    if (((physical + bytes - 1) ^ physical) < 4096 && (lines(physical) & line_mask(physical, bytes)) == 0) return;
+    if (((physical + bytes - 1) ^ physical) < 4096 && (lines(physical) & line_mask(physical, bytes)) == 0)
+      return;
     kill_range(physical, bytes);
   }
 

@@ -118,7 +118,8 @@ const Op* return_near(Cpu& cpu, const Op* op) {
 
 // Displacement from the block's first byte: `op.offset` is the instruction's.
 Handler direct(const Decoded& decoded, Op& op, Handler handler) {
-  op.displacement = static_cast<std::int32_t>(op.offset + decoded.instruction.length + decoded.operands[0].imm.value.s);
+  op.displacement =
+      static_cast<std::int32_t>(op.offset + decoded.instruction.length + decoded.operands[0].imm.value.s);
   op.link = nullptr;
   return handler;
 }
@@ -160,8 +161,10 @@ Handler select_branch(const Decoded& decoded, Op& op) {
     case ZYDIS_CATEGORY_COND_BR:
     case ZYDIS_CATEGORY_UNCOND_BR:
     case ZYDIS_CATEGORY_CALL:
-    case ZYDIS_CATEGORY_RET: break;
-    default: return nullptr;
+    case ZYDIS_CATEGORY_RET:
+      break;
+    default:
+      return nullptr;
   }
   if (!is_far(decoded)) {
     op.operand_bytes = bytes;
@@ -170,16 +173,24 @@ Handler select_branch(const Decoded& decoded, Op& op) {
     }
   }
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_JMP: return select_jump(decoded, op);
-    case ZYDIS_MNEMONIC_CALL: return select_call(decoded, op);
-    case ZYDIS_MNEMONIC_RET: return select_return(decoded, op);
-    case ZYDIS_MNEMONIC_LOOPNE: return select_loop(decoded, op, 0);
-    case ZYDIS_MNEMONIC_LOOPE: return select_loop(decoded, op, 1);
-    case ZYDIS_MNEMONIC_LOOP: return select_loop(decoded, op, 2);
+    case ZYDIS_MNEMONIC_JMP:
+      return select_jump(decoded, op);
+    case ZYDIS_MNEMONIC_CALL:
+      return select_call(decoded, op);
+    case ZYDIS_MNEMONIC_RET:
+      return select_return(decoded, op);
+    case ZYDIS_MNEMONIC_LOOPNE:
+      return select_loop(decoded, op, 0);
+    case ZYDIS_MNEMONIC_LOOPE:
+      return select_loop(decoded, op, 1);
+    case ZYDIS_MNEMONIC_LOOP:
+      return select_loop(decoded, op, 2);
     case ZYDIS_MNEMONIC_JCXZ:
     case ZYDIS_MNEMONIC_JECXZ:
-    case ZYDIS_MNEMONIC_JRCXZ: return direct(decoded, op, jump_if_count_zero);
-    default: break;
+    case ZYDIS_MNEMONIC_JRCXZ:
+      return direct(decoded, op, jump_if_count_zero);
+    default:
+      break;
   }
   if (instruction.meta.category != ZYDIS_CATEGORY_COND_BR || !decoded.is_immediate(0)) return nullptr;
   constexpr auto kHandlers = conditional_jumps(std::make_index_sequence<16>());

@@ -7,8 +7,8 @@
 
 namespace berth::engine::soft {
 
-inline constexpr std::uint64_t kFlagOf = 1, kFlagCf = 1 << 8, kFlagPf = 1 << 10, kFlagAf = 1 << 12, kFlagZf = 1 << 14,
-                               kFlagSf = 1 << 15;
+inline constexpr std::uint64_t kFlagOf = 1, kFlagCf = 1 << 8, kFlagPf = 1 << 10, kFlagAf = 1 << 12,
+                               kFlagZf = 1 << 14, kFlagSf = 1 << 15;
 
 template <unsigned Condition>
 inline bool holds(std::uint64_t flags) {

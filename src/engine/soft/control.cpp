@@ -8,11 +8,11 @@ namespace {
 
 using namespace x86;  // NOLINT(google-build-using-namespace): the architecture's names
 
-constexpr std::uint64_t kCr0Bits = cr0::kPe | cr0::kMp | cr0::kEm | cr0::kTs | cr0::kEt | cr0::kNe | cr0::kWp | cr0::kAm |
-                                   cr0::kNw | cr0::kCd | cr0::kPg;
-constexpr std::uint64_t kCr4Bits = cr4::kTsd | cr4::kDe | cr4::kPse | cr4::kPae | cr4::kMce | cr4::kPge | cr4::kPce |
-                                   cr4::kOsfxsr | cr4::kOsxmmexcpt | cr4::kUmip | cr4::kFsgsbase | cr4::kPcide |
-                                   cr4::kOsxsave | cr4::kSmep | cr4::kSmap;
+constexpr std::uint64_t kCr0Bits = cr0::kPe | cr0::kMp | cr0::kEm | cr0::kTs | cr0::kEt | cr0::kNe |
+                                   cr0::kWp | cr0::kAm | cr0::kNw | cr0::kCd | cr0::kPg;
+constexpr std::uint64_t kCr4Bits = cr4::kTsd | cr4::kDe | cr4::kPse | cr4::kPae | cr4::kMce | cr4::kPge |
+                                   cr4::kPce | cr4::kOsfxsr | cr4::kOsxmmexcpt | cr4::kUmip | cr4::kFsgsbase |
+                                   cr4::kPcide | cr4::kOsxsave | cr4::kSmep | cr4::kSmap;
 
 // Entering and leaving long mode with CR0.PG (SDM vol. 3, 9.8.5).
 void check_paging_change(Cpu& cpu, std::uint64_t value) {
@@ -56,23 +56,33 @@ void write_cr4(Cpu& cpu, std::uint64_t value) {
   bad |= (changed & value & cr4::kPcide) != 0 && (!cpu.is_long() || (cpu.arch.cr3 & 0xfff) != 0);
   if (bad) raise(cpu, Vector::Gp);
   cpu.arch.cr4 = value;
-  if ((changed & (cr4::kPge | cr4::kPae | cr4::kPse | cr4::kPcide | cr4::kSmep | cr4::kSmap)) != 0) flush_tlbs(cpu, true);
+  if ((changed & (cr4::kPge | cr4::kPae | cr4::kPse | cr4::kPcide | cr4::kSmep | cr4::kSmap)) != 0)
+    flush_tlbs(cpu, true);
   update_mode(cpu);
 }
 
 const Op* move_to_control(Cpu& cpu, const Op* op) {
   const std::uint64_t value = get_bytes(cpu, op->src, op->operand_bytes);
   switch (op->dst) {
-    case 0: write_cr0(cpu, value); break;
-    case 2: cpu.arch.cr2 = value; break;
-    case 3: write_cr3(cpu, value); break;
-    case 4: write_cr4(cpu, value); break;
+    case 0:
+      write_cr0(cpu, value);
+      break;
+    case 2:
+      cpu.arch.cr2 = value;
+      break;
+    case 3:
+      write_cr3(cpu, value);
+      break;
+    case 4:
+      write_cr4(cpu, value);
+      break;
     case 8:
       if (value > 15) raise(cpu, Vector::Gp);
       cpu.machine->set_task_priority(value);
       cpu.attention.fetch_or(kAttentionInterrupt);
       break;
-    default: raise(cpu, Vector::Ud);
+    default:
+      raise(cpu, Vector::Ud);
   }
   return end_block(cpu, op);
 }
@@ -80,12 +90,23 @@ const Op* move_to_control(Cpu& cpu, const Op* op) {
 const Op* move_from_control(Cpu& cpu, const Op* op) {
   std::uint64_t value = 0;
   switch (op->src) {
-    case 0: value = cpu.arch.cr0; break;
-    case 2: value = cpu.arch.cr2; break;
-    case 3: value = cpu.arch.cr3; break;
-    case 4: value = cpu.arch.cr4; break;
-    case 8: value = cpu.machine->task_priority(); break;
-    default: raise(cpu, Vector::Ud);
+    case 0:
+      value = cpu.arch.cr0;
+      break;
+    case 2:
+      value = cpu.arch.cr2;
+      break;
+    case 3:
+      value = cpu.arch.cr3;
+      break;
+    case 4:
+      value = cpu.arch.cr4;
+      break;
+    case 8:
+      value = cpu.machine->task_priority();
+      break;
+    default:
+      raise(cpu, Vector::Ud);
   }
   set_bytes(cpu, op->dst, op->operand_bytes, value);
   return op + 1;
@@ -171,7 +192,7 @@ const Op* store_task(Cpu& cpu, const Op* op) {
   return store_word(cpu, op, cpu.arch.tr.selector);
 }
 
-template <TableRegister CpuState::* Table>
+template <TableRegister CpuState::*Table>
 const Op* load_table(Cpu& cpu, const Op* op) {
   const unsigned base_bytes = cpu.is_64bit() ? 8 : 4;
   const std::uint64_t linear = operand_address(cpu, op, 2 + base_bytes, false);
@@ -182,7 +203,7 @@ const Op* load_table(Cpu& cpu, const Op* op) {
   cpu.arch.*Table = {base, limit};
   return op + 1;
 }
-template <TableRegister CpuState::* Table>
+template <TableRegister CpuState::*Table>
 const Op* store_table(Cpu& cpu, const Op* op) {
   check_umip(cpu);
   const unsigned base_bytes = cpu.is_64bit() ? 8 : 4;
@@ -194,7 +215,8 @@ const Op* store_table(Cpu& cpu, const Op* op) {
 }
 
 std::uint16_t selector_operand(Cpu& cpu, const Op* op) {
-  return op->has(Op::kMemory) ? load<std::uint16_t>(cpu, operand_address(cpu, op, 2, false)) : get<std::uint16_t>(cpu, op->dst);
+  return op->has(Op::kMemory) ? load<std::uint16_t>(cpu, operand_address(cpu, op, 2, false))
+                              : get<std::uint16_t>(cpu, op->dst);
 }
 
 const Op* load_ldt(Cpu& cpu, const Op* op) {
@@ -319,30 +341,54 @@ bool is_special_move(const Decoded& decoded) {
 
 Handler select_control(const Decoded& decoded, Op& op) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_MOV: return select_special_move(decoded, op);
-    case ZYDIS_MNEMONIC_CLTS: return clear_task_switched;
-    case ZYDIS_MNEMONIC_LMSW: return load_status_word;
-    case ZYDIS_MNEMONIC_SMSW: op.operand_bytes = static_cast<std::uint8_t>(decoded.bytes(0)); return store_status_word;
-    case ZYDIS_MNEMONIC_SLDT: op.operand_bytes = static_cast<std::uint8_t>(decoded.bytes(0)); return store_ldt;
-    case ZYDIS_MNEMONIC_STR: op.operand_bytes = static_cast<std::uint8_t>(decoded.bytes(0)); return store_task;
+    case ZYDIS_MNEMONIC_MOV:
+      return select_special_move(decoded, op);
+    case ZYDIS_MNEMONIC_CLTS:
+      return clear_task_switched;
+    case ZYDIS_MNEMONIC_LMSW:
+      return load_status_word;
+    case ZYDIS_MNEMONIC_SMSW:
+      op.operand_bytes = static_cast<std::uint8_t>(decoded.bytes(0));
+      return store_status_word;
+    case ZYDIS_MNEMONIC_SLDT:
+      op.operand_bytes = static_cast<std::uint8_t>(decoded.bytes(0));
+      return store_ldt;
+    case ZYDIS_MNEMONIC_STR:
+      op.operand_bytes = static_cast<std::uint8_t>(decoded.bytes(0));
+      return store_task;
     case ZYDIS_MNEMONIC_LGDT:
     case ZYDIS_MNEMONIC_LIDT:
       op.operand_bytes = static_cast<std::uint8_t>(decoded.instruction.operand_width / 8);
-      return decoded.mnemonic() == ZYDIS_MNEMONIC_LGDT ? load_table<&CpuState::gdtr> : load_table<&CpuState::idtr>;
-    case ZYDIS_MNEMONIC_SGDT: return store_table<&CpuState::gdtr>;
-    case ZYDIS_MNEMONIC_SIDT: return store_table<&CpuState::idtr>;
-    case ZYDIS_MNEMONIC_LLDT: return load_ldt;
-    case ZYDIS_MNEMONIC_LTR: return load_task;
-    case ZYDIS_MNEMONIC_INVLPG: return invalidate_page;
-    case ZYDIS_MNEMONIC_INVPCID: return invalidate_pcid;
-    case ZYDIS_MNEMONIC_HLT: return halt;
-    case ZYDIS_MNEMONIC_CPUID: return identify;
+      return decoded.mnemonic() == ZYDIS_MNEMONIC_LGDT ? load_table<&CpuState::gdtr>
+                                                       : load_table<&CpuState::idtr>;
+    case ZYDIS_MNEMONIC_SGDT:
+      return store_table<&CpuState::gdtr>;
+    case ZYDIS_MNEMONIC_SIDT:
+      return store_table<&CpuState::idtr>;
+    case ZYDIS_MNEMONIC_LLDT:
+      return load_ldt;
+    case ZYDIS_MNEMONIC_LTR:
+      return load_task;
+    case ZYDIS_MNEMONIC_INVLPG:
+      return invalidate_page;
+    case ZYDIS_MNEMONIC_INVPCID:
+      return invalidate_pcid;
+    case ZYDIS_MNEMONIC_HLT:
+      return halt;
+    case ZYDIS_MNEMONIC_CPUID:
+      return identify;
     case ZYDIS_MNEMONIC_CLFLUSH:
     case ZYDIS_MNEMONIC_CLFLUSHOPT:
-    case ZYDIS_MNEMONIC_CLWB: return flush_line;
+    case ZYDIS_MNEMONIC_CLWB:
+      return flush_line;
     case ZYDIS_MNEMONIC_INVD:
     case ZYDIS_MNEMONIC_WBINVD:
     case ZYDIS_MNEMONIC_NOP:
+    case ZYDIS_MNEMONIC_ENDBR32:
+    case ZYDIS_MNEMONIC_ENDBR64:
+    case ZYDIS_MNEMONIC_RDSSPD:
+    case ZYDIS_MNEMONIC_RDSSPQ:
+    case ZYDIS_MNEMONIC_CLDEMOTE:
     case ZYDIS_MNEMONIC_PAUSE:
     case ZYDIS_MNEMONIC_LFENCE:
     case ZYDIS_MNEMONIC_SFENCE:
@@ -351,13 +397,15 @@ Handler select_control(const Decoded& decoded, Op& op) {
     case ZYDIS_MNEMONIC_PREFETCHT0:
     case ZYDIS_MNEMONIC_PREFETCHT1:
     case ZYDIS_MNEMONIC_PREFETCHT2:
-    case ZYDIS_MNEMONIC_PREFETCHW: return nothing;
+    case ZYDIS_MNEMONIC_PREFETCHW:
+      return nothing;
     case ZYDIS_MNEMONIC_MFENCE:
       return [](Cpu&, const Op* at) {
         std::atomic_thread_fence(std::memory_order_seq_cst);
         return at + 1;
       };
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

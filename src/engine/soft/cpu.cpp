@@ -49,7 +49,8 @@ void update_mode(Cpu& cpu) {
   }
   cpu.barred_units = barred_units(cpu);
   const bool debugging = (cpu.arch.dr7 & dr7::kEnables) != 0;
-  // Alignment checks and data breakpoints live in the slow path: the fast one must not know pages filled without them.
+  // Alignment checks and data breakpoints live in the slow path: the fast one must not know pages filled
+  // without them.
   const bool aligns = cpu.cpl == 3 && ac && (cpu.arch.cr0 & cr0::kAm) != 0;
   if ((debugging && !cpu.debugging) || aligns) flush_tlbs(cpu, true);
   cpu.debugging = debugging;
@@ -75,12 +76,15 @@ void raise(Cpu& cpu, Vector vector, std::uint32_t error) {
   auto number = static_cast<std::uint8_t>(vector);
   if (cpu.delivering && cpu.event.source == Source::Exception) {
     switch (combine(cpu.event.vector, number)) {
-      case Combination::Serial: break;
+      case Combination::Serial:
+        break;
       case Combination::DoubleFault:
         number = static_cast<std::uint8_t>(Vector::Df);
         error = 0;
         break;
-      case Combination::Shutdown: cpu.shut_down = true; break;
+      case Combination::Shutdown:
+        cpu.shut_down = true;
+        break;
     }
   }
   const bool has_error = pushes_error_code(static_cast<Vector>(number)) && cpu.is_protected();

@@ -1,9 +1,9 @@
-// The interpreter's processor: the hot part of the state laid out for the handlers, the rest as x86::CpuState has it. Owned by the
-// engine and used on the vCPU's thread; only `attention` is touched by others.
+// The interpreter's processor: the hot part of the state laid out for the handlers, the rest as x86::CpuState
+// has it. Owned by the engine and used on the vCPU's thread; only `attention` is touched by others.
 #pragma once
 
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +37,8 @@ struct NativeContext {
 enum class OperatingMode : std::uint8_t { Bits16, Bits32, Bits64 };
 
 // Reasons for leaving the chain of blocks (Cpu::attention).
-inline constexpr std::uint32_t kAttentionKick = 1, kAttentionInterrupt = 2, kAttentionMemory = 4, kAttentionSingle = 8;
+inline constexpr std::uint32_t kAttentionKick = 1, kAttentionInterrupt = 2, kAttentionMemory = 4,
+                               kAttentionSingle = 8;
 
 // Cpu::tlbs: which pages may be touched depends on these.
 inline constexpr unsigned kUserTlb = 0, kKernelTlb = 1, kKernelWithAcTlb = 2;
@@ -72,7 +73,7 @@ struct Cpu {
   bool event_pending = false, delivering = false, shut_down = false;
   bool shadow = false;              // the next instruction is not interrupted
   std::uint64_t pending_debug = 0;  // DR6 bits of a #DB to come after this instruction
-  bool debugging = false;           // DR7 enables something: one instruction at a time, all accesses looked at
+  bool debugging = false;  // DR7 enables something: one instruction at a time, all accesses looked at
   IoLog io;
 
   x86::CpuState arch;  // segments, control registers, MSRs; the rest of it is valid between two runs
@@ -111,23 +112,33 @@ inline void set(Cpu& cpu, std::uint8_t offset, T value) {
   }
 }
 
-constexpr std::uint8_t offset_of(x86::Gpr name) { return static_cast<std::uint8_t>(static_cast<unsigned>(name) * 8); }
+constexpr std::uint8_t offset_of(x86::Gpr name) {
+  return static_cast<std::uint8_t>(static_cast<unsigned>(name) * 8);
+}
 
 inline std::uint64_t get_bytes(const Cpu& cpu, std::uint8_t offset, unsigned bytes) {
   switch (bytes) {
-    case 1: return get<std::uint8_t>(cpu, offset);
-    case 2: return get<std::uint16_t>(cpu, offset);
-    case 4: return get<std::uint32_t>(cpu, offset);
-    default: return get<std::uint64_t>(cpu, offset);
+    case 1:
+      return get<std::uint8_t>(cpu, offset);
+    case 2:
+      return get<std::uint16_t>(cpu, offset);
+    case 4:
+      return get<std::uint32_t>(cpu, offset);
+    default:
+      return get<std::uint64_t>(cpu, offset);
   }
 }
 
 inline void set_bytes(Cpu& cpu, std::uint8_t offset, unsigned bytes, std::uint64_t value) {
   switch (bytes) {
-    case 1: return set(cpu, offset, static_cast<std::uint8_t>(value));
-    case 2: return set(cpu, offset, static_cast<std::uint16_t>(value));
-    case 4: return set(cpu, offset, static_cast<std::uint32_t>(value));
-    default: return set(cpu, offset, value);
+    case 1:
+      return set(cpu, offset, static_cast<std::uint8_t>(value));
+    case 2:
+      return set(cpu, offset, static_cast<std::uint16_t>(value));
+    case 4:
+      return set(cpu, offset, static_cast<std::uint32_t>(value));
+    default:
+      return set(cpu, offset, value);
   }
 }
 
@@ -138,12 +149,13 @@ inline void set_arithmetic_flags(Cpu& cpu, std::uint64_t rflags) {
   cpu.native.flags = (rflags & 0xd5) << 8 | (rflags >> 11 & 1);
 }
 
-// Recomputes what follows from CS, SS, CR0, CR4, EFER, XCR0 and RFLAGS; to be called after any of them changed.
+// Recomputes what follows from CS, SS, CR0, CR4, EFER, XCR0 and RFLAGS; to be called after any of them
+// changed.
 void update_mode(Cpu& cpu);
 void flush_tlbs(Cpu& cpu, bool with_global);
 
-// Leaves the instruction at hand, undone, with an exception. Nothing on the stack between the run loop and the caller may
-// need a destructor: this is a jump.
+// Leaves the instruction at hand, undone, with an exception. Nothing on the stack between the run loop and
+// the caller may need a destructor: this is a jump.
 [[noreturn]] void raise(Cpu& cpu, x86::Vector vector, std::uint32_t error = 0);
 [[noreturn]] void raise_page_fault(Cpu& cpu, std::uint64_t linear, std::uint32_t error);
 // Leaves the engine in the midst of the instruction at hand, which will be executed again.

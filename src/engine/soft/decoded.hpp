@@ -1,4 +1,5 @@
-// One instruction on its way from Zydis to an Op: a group of instructions looks at it and gives the function that executes it.
+// One instruction on its way from Zydis to an Op: a group of instructions looks at it and gives the function
+// that executes it.
 #pragma once
 
 #include <Zydis/Zydis.h>
@@ -24,15 +25,18 @@ struct Decoded {
   unsigned visible() const { return instruction.operand_count_visible; }
   unsigned bytes(unsigned i) const { return operands[i].size / 8u; }
   ZydisRegisterClass register_class(unsigned i) const { return ZydisRegisterGetClass(operands[i].reg.value); }
-  unsigned register_id(unsigned i) const { return static_cast<unsigned>(ZydisRegisterGetId(operands[i].reg.value)); }
+  unsigned register_id(unsigned i) const {
+    return static_cast<unsigned>(ZydisRegisterGetId(operands[i].reg.value));
+  }
 };
 
 // 1, 2, 4, 8 bytes to 0-3.
 constexpr unsigned size_index(unsigned bytes) { return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3; }
 
-// Each gives the handler of the instructions that are its own and null for others. The decoder has filled in what Op says of operands:
-// `dst` and `src` from the first and second operand where they are general registers (a register that is the first of two, the other being
-// memory, is `dst`; the second one `src`), the memory operand, and the immediate.
+// Each gives the handler of the instructions that are its own and null for others. The decoder has filled in
+// what Op says of operands: `dst` and `src` from the first and second operand where they are general
+// registers (a register that is the first of two, the other being memory, is `dst`; the second one `src`),
+// the memory operand, and the immediate.
 Handler select_arithmetic(const Decoded& decoded, Op& op);
 Handler select_shift(const Decoded& decoded, Op& op);
 Handler select_bits(const Decoded& decoded, Op& op);

@@ -31,7 +31,8 @@ std::uint8_t gpr_offset(ZydisRegister name) {
   if (name == ZYDIS_REGISTER_RIP || name == ZYDIS_REGISTER_EIP) return kRipRegister;
   const auto number = static_cast<unsigned>(ZydisRegisterGetId(name));
   if (ZydisRegisterGetClass(name) == ZYDIS_REGCLASS_GPR8) {
-    if (name >= ZYDIS_REGISTER_AH && name <= ZYDIS_REGISTER_BH) return static_cast<std::uint8_t>((number - 4) * 8 + 1);
+    if (name >= ZYDIS_REGISTER_AH && name <= ZYDIS_REGISTER_BH)
+      return static_cast<std::uint8_t>((number - 4) * 8 + 1);
     return static_cast<std::uint8_t>((number < 4 ? number : number - 4) * 8);
   }
   return static_cast<std::uint8_t>(number * 8);
@@ -43,8 +44,10 @@ bool is_general_register(const ZydisDecodedOperand& operand) {
     case ZYDIS_REGCLASS_GPR8:
     case ZYDIS_REGCLASS_GPR16:
     case ZYDIS_REGCLASS_GPR32:
-    case ZYDIS_REGCLASS_GPR64: return true;
-    default: return false;
+    case ZYDIS_REGCLASS_GPR64:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -92,9 +95,9 @@ void describe_operands(const Decoded& decoded, Op& op) {
 
 Handler select_engine(const Decoded& decoded, Op& op) {
   constexpr auto kGroups = std::to_array<Handler (*)(const Decoded&, Op&)>(
-      {select_arithmetic, select_move, select_shift, select_bits, select_divide, select_flags, select_stack, select_branch,
-       select_string, select_segment, select_control, select_msr, select_port, select_fast_call, select_far,
-       select_float_state, select_masked, select_legacy});
+      {select_arithmetic, select_move, select_shift, select_bits, select_divide, select_flags, select_stack,
+       select_branch, select_string, select_segment, select_control, select_msr, select_port,
+       select_fast_call, select_far, select_float_state, select_masked, select_legacy});
   for (const auto group : kGroups) {
     const Op before = op;
     if (const Handler handler = group(decoded, op)) return handler;
@@ -110,7 +113,9 @@ class BlockWriter {
       : window_(window), decoder_(decoder), natives_(natives) {}
 
   DecodeOutcome run() {
-    const std::size_t most = (window_.kind & block_kind::kSingle) != 0 || window_.second_page != Block::kNoPage ? 1 : kLongestBlock;
+    const std::size_t most =
+        (window_.kind & block_kind::kSingle) != 0 || window_.second_page != Block::kNoPage ? 1
+                                                                                           : kLongestBlock;
     for (std::size_t n = 0; n < most; ++n) {
       const Step step = add_instruction();
       if (step == Step::Short) {
@@ -149,8 +154,8 @@ class BlockWriter {
     Decoded decoded{};
     const std::size_t left = window_.size - offset_;
     const std::size_t size = std::min<std::size_t>(left, ZYDIS_MAX_INSTRUCTION_LENGTH);
-    const ZyanStatus status =
-        ZydisDecoderDecodeFull(&decoder_, window_.bytes + offset_, size, &decoded.instruction, decoded.operands.data());
+    const ZyanStatus status = ZydisDecoderDecodeFull(&decoder_, window_.bytes + offset_, size,
+                                                     &decoded.instruction, decoded.operands.data());
     if (status == ZYDIS_STATUS_NO_MORE_DATA && left < ZYDIS_MAX_INSTRUCTION_LENGTH) return Step::Short;
     if (ZYAN_FAILED(status)) return refuse(status);
     decoded.is_64bit = (window_.kind & block_kind::kMode) == static_cast<unsigned>(OperatingMode::Bits64);
@@ -160,7 +165,8 @@ class BlockWriter {
 
   Step refuse(ZyanStatus status) {
     Op& op = add();
-    const bool is_too_long = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA;
+    const bool is_too_long =
+        status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA;
     op.run = is_too_long ? too_long : undefined_instruction;
     offset_ += 1;
     return Step::Last;
@@ -183,9 +189,15 @@ class BlockWriter {
     op.length = decoded.instruction.length;
     describe_operands(decoded, op);
     switch (treatment.execution) {
-      case Execution::Refused: op.run = undefined_instruction; break;
-      case Execution::Engine: op.run = select_engine(decoded, op); break;
-      case Execution::Native: make_native(decoded, treatment.unit, op); break;
+      case Execution::Refused:
+        op.run = undefined_instruction;
+        break;
+      case Execution::Engine:
+        op.run = select_engine(decoded, op);
+        break;
+      case Execution::Native:
+        make_native(decoded, treatment.unit, op);
+        break;
     }
     offset_ += decoded.instruction.length;
     return op.run == undefined_instruction || ends_block(decoded) ? Step::Last : Step::Next;
@@ -214,8 +226,10 @@ bool ends_block(const Decoded& decoded) {
     case ZYDIS_CATEGORY_RET:
     case ZYDIS_CATEGORY_SYSCALL:
     case ZYDIS_CATEGORY_SYSRET:
-    case ZYDIS_CATEGORY_INTERRUPT: return true;
-    default: return false;
+    case ZYDIS_CATEGORY_INTERRUPT:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -9,7 +9,7 @@ namespace berth::engine::soft {
 // Where a block is decoded from. `bytes` may reach into a second page, whose physical address is then known.
 struct CodeWindow {
   const std::byte* bytes = nullptr;
-  std::size_t size = 0;           // up to the page's end, or to the end of a second page's first bytes
+  std::size_t size = 0;  // up to the page's end, or to the end of a second page's first bytes
   std::uint64_t physical = 0;
   std::uint64_t second_page = Block::kNoPage;
   std::uint64_t rip = 0;

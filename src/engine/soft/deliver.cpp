@@ -78,7 +78,8 @@ Descriptor check_handler_segment(Cpu& cpu, std::uint16_t selector, std::uint32_t
 std::uint64_t pushed_flags(const Cpu& cpu, const Event& event) {
   const std::uint64_t value = get_rflags(cpu);
   // A fault's frame makes the instruction restart without its code breakpoint (SDM vol. 3, 17.3.1.1).
-  const bool is_fault = event.source == Source::Exception && event.vector != 1 && event.vector != 8 && event.vector != 18;
+  const bool is_fault =
+      event.source == Source::Exception && event.vector != 1 && event.vector != 8 && event.vector != 18;
   return is_fault ? value | rflags::kRf : value;
 }
 
@@ -156,7 +157,8 @@ void deliver_protected(Cpu& cpu, const Event& event, const Gate& gate) {
   const std::uint32_t external = external_bit(event);
   const Descriptor code = check_handler_segment(cpu, gate.low.gate_selector(), external);
   const bool inner = !code.is_conforming() && code.dpl() < cpu.cpl;
-  if (cpu.is_v86() && (!inner || code.dpl() != 0)) raise(cpu, Vector::Gp, (gate.low.gate_selector() & 0xfffcu) | external);
+  if (cpu.is_v86() && (!inner || code.dpl() != 0))
+    raise(cpu, Vector::Gp, (gate.low.gate_selector() & 0xfffcu) | external);
   if (inner) return deliver_to_inner(cpu, event, gate, code);
   if (gate.offset > code.limit()) raise(cpu, Vector::Gp, external);
   const std::uint64_t mask = stack_mask(cpu);
@@ -199,7 +201,8 @@ Descriptor check_inner_stack(Cpu& cpu, std::uint16_t selector, unsigned level, s
   if (is_null(selector)) raise(cpu, Vector::Ts, external);
   const Descriptor stack = read_descriptor(cpu, selector, Vector::Ts, external);
   const std::uint32_t error = (selector & 0xfffcu) | external;
-  if ((selector & 3u) != level || stack.dpl() != level || !stack.is_writable_data()) raise(cpu, Vector::Ts, error);
+  if ((selector & 3u) != level || stack.dpl() != level || !stack.is_writable_data())
+    raise(cpu, Vector::Ts, error);
   if (!stack.is_present()) raise(cpu, Vector::Ss, error);
   return stack;
 }

@@ -6,7 +6,8 @@
 
 namespace berth::engine::soft {
 
-// Delivers cpu.event; when it gives back, execution goes on at the handler. May raise a further exception instead.
+// Delivers cpu.event; when it gives back, execution goes on at the handler. May raise a further exception
+// instead.
 void deliver_event(Cpu& cpu);
 
 // The stack pointer that the TSS has for `level`, and in protected mode its segment. Raises #TS.

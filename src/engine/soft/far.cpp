@@ -19,7 +19,8 @@ struct FarPointer {
 };
 
 FarPointer far_operand(Cpu& cpu, const Op* op) {
-  if (!op->has(Op::kMemory)) return {static_cast<std::uint16_t>(op->immediate >> 32), op->immediate & 0xffffffff};
+  if (!op->has(Op::kMemory))
+    return {static_cast<std::uint16_t>(op->immediate >> 32), op->immediate & 0xffffffff};
   const std::uint64_t linear = operand_address(cpu, op, op->operand_bytes + 2u, false);
   const std::uint64_t offset = load_bytes(cpu, linear, op->operand_bytes);
   return {load<std::uint16_t>(cpu, linear + op->operand_bytes), offset};
@@ -35,13 +36,15 @@ void check_direct_code(Cpu& cpu, std::uint16_t selector, const Descriptor& code)
   const std::uint32_t error = error_of(selector);
   if (!code.is_code() || (cpu.is_long() && code.is_long() && code.is_big())) raise(cpu, Vector::Gp, error);
   const unsigned rpl = selector & 3u;
-  if (code.is_conforming() ? code.dpl() > cpu.cpl : (rpl > cpu.cpl || code.dpl() != cpu.cpl)) raise(cpu, Vector::Gp, error);
+  if (code.is_conforming() ? code.dpl() > cpu.cpl : (rpl > cpu.cpl || code.dpl() != cpu.cpl))
+    raise(cpu, Vector::Gp, error);
   if (!code.is_present()) raise(cpu, Vector::Np, error);
 }
 
 // Checks of a gate or TSS named by a far jump or call.
 void check_system(Cpu& cpu, std::uint16_t selector, const Descriptor& descriptor) {
-  if (descriptor.dpl() < cpu.cpl || descriptor.dpl() < (selector & 3u)) raise(cpu, Vector::Gp, error_of(selector));
+  if (descriptor.dpl() < cpu.cpl || descriptor.dpl() < (selector & 3u))
+    raise(cpu, Vector::Gp, error_of(selector));
   if (!descriptor.is_present()) raise(cpu, Vector::Np, error_of(selector));
 }
 
@@ -54,7 +57,9 @@ struct CallGate {
 
 CallGate open_call_gate(Cpu& cpu, std::uint16_t selector, const Descriptor& descriptor) {
   check_system(cpu, selector, descriptor);
-  CallGate gate{.selector = descriptor.gate_selector(), .offset = descriptor.gate_offset(), .count = descriptor.gate_count()};
+  CallGate gate{.selector = descriptor.gate_selector(),
+                .offset = descriptor.gate_offset(),
+                .count = descriptor.gate_count()};
   if (descriptor.type() == system_type::kCallGate16) {
     gate.bytes = 2;
     gate.offset &= 0xffff;
@@ -87,7 +92,8 @@ bool is_call_gate(const Cpu& cpu, const Descriptor& descriptor) {
 }
 
 // Task gates and TSSs, or an error where the descriptor is neither.
-void transfer_by_task(Cpu& cpu, const Op* op, std::uint16_t selector, Descriptor descriptor, TaskSwitch kind) {
+void transfer_by_task(Cpu& cpu, const Op* op, std::uint16_t selector, Descriptor descriptor,
+                      TaskSwitch kind) {
   const bool is_gate = descriptor.type() == system_type::kTaskGate;
   const bool is_tss = descriptor.type() == system_type::kTss16 || descriptor.type() == system_type::kTss32;
   if (cpu.is_long() || (!is_gate && !is_tss)) raise(cpu, Vector::Gp, error_of(selector));
@@ -96,7 +102,8 @@ void transfer_by_task(Cpu& cpu, const Op* op, std::uint16_t selector, Descriptor
     selector = descriptor.gate_selector();
     if ((selector & 4) != 0) raise(cpu, Vector::Gp, error_of(selector));
     descriptor = read_descriptor(cpu, selector, Vector::Gp);
-    const bool available = descriptor.type() == system_type::kTss16 || descriptor.type() == system_type::kTss32;
+    const bool available =
+        descriptor.type() == system_type::kTss16 || descriptor.type() == system_type::kTss32;
     if (descriptor.is_code_or_data() || !available) raise(cpu, Vector::Gp, error_of(selector));
     if (!descriptor.is_present()) raise(cpu, Vector::Np, error_of(selector));
   }
@@ -235,7 +242,8 @@ struct OuterStack {
   bool null = false;
 };
 
-OuterStack check_outer_stack(Cpu& cpu, std::uint16_t selector, std::uint64_t pointer, unsigned level, bool to_64bit) {
+OuterStack check_outer_stack(Cpu& cpu, std::uint16_t selector, std::uint64_t pointer, unsigned level,
+                             bool to_64bit) {
   OuterStack stack{.selector = selector, .pointer = pointer};
   if (is_null(selector)) {
     if (!to_64bit || level == 3) raise(cpu, Vector::Gp);
@@ -243,13 +251,15 @@ OuterStack check_outer_stack(Cpu& cpu, std::uint16_t selector, std::uint64_t poi
     return stack;
   }
   stack.descriptor = read_descriptor(cpu, selector, Vector::Gp);
-  const bool fits = (selector & 3u) == level && stack.descriptor.dpl() == level && stack.descriptor.is_writable_data();
+  const bool fits =
+      (selector & 3u) == level && stack.descriptor.dpl() == level && stack.descriptor.is_writable_data();
   if (!fits) raise(cpu, Vector::Gp, error_of(selector));
   if (!stack.descriptor.is_present()) raise(cpu, Vector::Ss, error_of(selector));
   return stack;
 }
 
-void enter_outer(Cpu& cpu, std::uint16_t cs, const Descriptor& code, const OuterStack& stack, unsigned level) {
+void enter_outer(Cpu& cpu, std::uint16_t cs, const Descriptor& code, const OuterStack& stack,
+                 unsigned level) {
   Descriptor accessed = code;
   mark_accessed(cpu, cs, accessed);
   if (stack.null) {
@@ -304,7 +314,8 @@ void replace_flags(Cpu& cpu, std::uint64_t value, std::uint64_t mask) {
   set_rflags(cpu, (get_rflags(cpu) & ~mask) | (value & mask));
 }
 
-const Op* return_to_v86(Cpu& cpu, StackCursor& stack, std::uint64_t offset, std::uint16_t cs, std::uint64_t flags) {
+const Op* return_to_v86(Cpu& cpu, StackCursor& stack, std::uint64_t offset, std::uint16_t cs,
+                        std::uint64_t flags) {
   const std::uint64_t rsp = stack.pop(4);
   std::array<std::uint16_t, 5> selectors{};  // SS ES DS FS GS
   for (std::uint16_t& selector : selectors) selector = static_cast<std::uint16_t>(stack.pop(4));
@@ -328,7 +339,8 @@ const Op* return_from_task(Cpu& cpu) {
   const auto link = load_system<std::uint16_t>(cpu, cpu.arch.tr.base);
   if ((link & 4) != 0) raise(cpu, Vector::Ts, error_of(link));
   const Descriptor descriptor = read_descriptor(cpu, link, Vector::Ts);
-  const bool busy = descriptor.type() == system_type::kTss16Busy || descriptor.type() == system_type::kTss32Busy;
+  const bool busy =
+      descriptor.type() == system_type::kTss16Busy || descriptor.type() == system_type::kTss32Busy;
   if (descriptor.is_code_or_data() || !busy) raise(cpu, Vector::Ts, error_of(link));
   if (!descriptor.is_present()) raise(cpu, Vector::Np, error_of(link));
   switch_task(cpu, link, descriptor, TaskSwitch::Return, cpu.next_rip());
@@ -393,15 +405,24 @@ Handler select_far(const Decoded& decoded, Op& op) {
   }
   const bool is_far = instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_JMP: return is_far ? jump_far : nullptr;
-    case ZYDIS_MNEMONIC_CALL: return is_far ? call_far : nullptr;
+    case ZYDIS_MNEMONIC_JMP:
+      return is_far ? jump_far : nullptr;
+    case ZYDIS_MNEMONIC_CALL:
+      return is_far ? call_far : nullptr;
     case ZYDIS_MNEMONIC_RET:
       op.immediate = decoded.visible() > 0 ? decoded.operands[0].imm.value.u & 0xffff : 0;
       return return_far;
-    case ZYDIS_MNEMONIC_IRET: op.operand_bytes = 2; return return_from_interrupt;
-    case ZYDIS_MNEMONIC_IRETD: op.operand_bytes = 4; return return_from_interrupt;
-    case ZYDIS_MNEMONIC_IRETQ: op.operand_bytes = 8; return return_from_interrupt;
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_IRET:
+      op.operand_bytes = 2;
+      return return_from_interrupt;
+    case ZYDIS_MNEMONIC_IRETD:
+      op.operand_bytes = 4;
+      return return_from_interrupt;
+    case ZYDIS_MNEMONIC_IRETQ:
+      op.operand_bytes = 8;
+      return return_from_interrupt;
+    default:
+      return nullptr;
   }
 }
 

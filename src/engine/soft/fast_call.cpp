@@ -119,19 +119,27 @@ const Op* interrupt_on_overflow(Cpu& cpu, const Op* op) {
 
 Handler select_fast_call(const Decoded& decoded, Op& op) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_SYSCALL: return system_call;
-    case ZYDIS_MNEMONIC_SYSENTER: return system_enter;
+    case ZYDIS_MNEMONIC_SYSCALL:
+      return system_call;
+    case ZYDIS_MNEMONIC_SYSENTER:
+      return system_enter;
     case ZYDIS_MNEMONIC_SYSRET:
     case ZYDIS_MNEMONIC_SYSEXIT: {
-      const bool wide = (decoded.instruction.attributes & ZYDIS_ATTRIB_HAS_REX) != 0 && decoded.instruction.raw.rex.W != 0;
+      const bool wide =
+          (decoded.instruction.attributes & ZYDIS_ATTRIB_HAS_REX) != 0 && decoded.instruction.raw.rex.W != 0;
       op.operand_bytes = wide ? 8 : 4;
       return decoded.mnemonic() == ZYDIS_MNEMONIC_SYSRET ? system_return : system_exit;
     }
-    case ZYDIS_MNEMONIC_INT: return interrupt;
-    case ZYDIS_MNEMONIC_INT1: return interrupt_1;
-    case ZYDIS_MNEMONIC_INT3: return breakpoint;
-    case ZYDIS_MNEMONIC_INTO: return interrupt_on_overflow;
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_INT:
+      return interrupt;
+    case ZYDIS_MNEMONIC_INT1:
+      return interrupt_1;
+    case ZYDIS_MNEMONIC_INT3:
+      return breakpoint;
+    case ZYDIS_MNEMONIC_INTO:
+      return interrupt_on_overflow;
+    default:
+      return nullptr;
   }
 }
 

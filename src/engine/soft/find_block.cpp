@@ -58,7 +58,8 @@ Block* decode_block(Cpu& cpu, std::uint64_t linear, std::uint64_t physical, std:
   std::array<std::byte, 2 * kLongestInstruction> bytes;
   bytes.fill(std::byte{0xff});
   std::copy_n(page.begin(), in_page, bytes.begin());
-  if (!rest.empty()) std::copy(rest.begin(), rest.end(), bytes.begin() + static_cast<std::ptrdiff_t>(in_page));
+  if (!rest.empty())
+    std::copy(rest.begin(), rest.end(), bytes.begin() + static_cast<std::ptrdiff_t>(in_page));
   window.bytes = bytes.data();
   window.size = std::min<std::uint64_t>(in_page + kLongestInstruction, allowed);
   window.second_page = second & kPageMask;

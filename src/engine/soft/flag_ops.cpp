@@ -95,24 +95,42 @@ Handler with_size(Op& op, unsigned bytes, Handler handler) {
 
 Handler select_flags(const Decoded& decoded, Op& op) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_CLC: return change_carry<kFlagCf, 0, 0>;
-    case ZYDIS_MNEMONIC_STC: return change_carry<0, kFlagCf, 0>;
-    case ZYDIS_MNEMONIC_CMC: return change_carry<0, 0, kFlagCf>;
-    case ZYDIS_MNEMONIC_CLD: return clear_direction;
-    case ZYDIS_MNEMONIC_STD: return set_direction;
-    case ZYDIS_MNEMONIC_CLI: return disable_interrupts;
-    case ZYDIS_MNEMONIC_STI: return enable_interrupts;
-    case ZYDIS_MNEMONIC_CLAC: return clear_ac;
-    case ZYDIS_MNEMONIC_STAC: return set_ac;
-    case ZYDIS_MNEMONIC_LAHF: return load_ah;
-    case ZYDIS_MNEMONIC_SAHF: return store_ah;
-    case ZYDIS_MNEMONIC_PUSHF: return with_size(op, 2, push_flags);
-    case ZYDIS_MNEMONIC_PUSHFD: return with_size(op, 4, push_flags);
-    case ZYDIS_MNEMONIC_PUSHFQ: return with_size(op, 8, push_flags);
-    case ZYDIS_MNEMONIC_POPF: return with_size(op, 2, pop_flags);
-    case ZYDIS_MNEMONIC_POPFD: return with_size(op, 4, pop_flags);
-    case ZYDIS_MNEMONIC_POPFQ: return with_size(op, 8, pop_flags);
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_CLC:
+      return change_carry<kFlagCf, 0, 0>;
+    case ZYDIS_MNEMONIC_STC:
+      return change_carry<0, kFlagCf, 0>;
+    case ZYDIS_MNEMONIC_CMC:
+      return change_carry<0, 0, kFlagCf>;
+    case ZYDIS_MNEMONIC_CLD:
+      return clear_direction;
+    case ZYDIS_MNEMONIC_STD:
+      return set_direction;
+    case ZYDIS_MNEMONIC_CLI:
+      return disable_interrupts;
+    case ZYDIS_MNEMONIC_STI:
+      return enable_interrupts;
+    case ZYDIS_MNEMONIC_CLAC:
+      return clear_ac;
+    case ZYDIS_MNEMONIC_STAC:
+      return set_ac;
+    case ZYDIS_MNEMONIC_LAHF:
+      return load_ah;
+    case ZYDIS_MNEMONIC_SAHF:
+      return store_ah;
+    case ZYDIS_MNEMONIC_PUSHF:
+      return with_size(op, 2, push_flags);
+    case ZYDIS_MNEMONIC_PUSHFD:
+      return with_size(op, 4, push_flags);
+    case ZYDIS_MNEMONIC_PUSHFQ:
+      return with_size(op, 8, push_flags);
+    case ZYDIS_MNEMONIC_POPF:
+      return with_size(op, 2, pop_flags);
+    case ZYDIS_MNEMONIC_POPFD:
+      return with_size(op, 4, pop_flags);
+    case ZYDIS_MNEMONIC_POPFQ:
+      return with_size(op, 8, pop_flags);
+    default:
+      return nullptr;
   }
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 using namespace x86;  // NOLINT(google-build-using-namespace): the architecture's names
 
-constexpr std::size_t kFxBytes = 512, kXmmAt = 160, kMxcsrAt = 24, kHeaderAt = 512, kUpperAt = 576, kAllBytes = 832;
+constexpr std::size_t kFxBytes = 512, kXmmAt = 160, kMxcsrAt = 24, kHeaderAt = 512, kUpperAt = 576,
+                      kAllBytes = 832;
 constexpr std::uint64_t kX87 = 1, kSse = 2, kAvx = 4;
 constexpr std::uint64_t kCompacted = std::uint64_t{1} << 63;
 constexpr std::uint32_t kMxcsrMask = 0xffff, kMxcsrInit = 0x1f80;
@@ -34,7 +35,8 @@ void store_range(Cpu& cpu, std::uint64_t linear, const std::byte* data, std::siz
 
 std::size_t xmm_count(const Cpu& cpu) { return cpu.is_64bit() ? 16 : 8; }
 
-// FXSAVE's image without XMM; outside of 64-bit forms the pointers are 32 bits wide, and the selectors behind them are not kept.
+// FXSAVE's image without XMM; outside of 64-bit forms the pointers are 32 bits wide, and the selectors behind
+// them are not kept.
 void put_x87(const Cpu& cpu, bool wide, std::byte* area) {
   std::memcpy(area, cpu.native.fx.data(), kMxcsrAt);
   if (!wide) {
@@ -49,7 +51,8 @@ void put_mxcsr(const Cpu& cpu, std::byte* area) {
   std::memcpy(area + kMxcsrAt + 4, &kMxcsrMask, sizeof kMxcsrMask);
 }
 void put_xmm(const Cpu& cpu, std::byte* area) {
-  for (std::size_t i = 0; i < xmm_count(cpu); ++i) std::memcpy(area + kXmmAt + i * 16, cpu.native.vector[i].data(), 16);
+  for (std::size_t i = 0; i < xmm_count(cpu); ++i)
+    std::memcpy(area + kXmmAt + i * 16, cpu.native.vector[i].data(), 16);
 }
 void put_upper(const Cpu& cpu, std::byte* area) {
   for (std::size_t i = 0; i < xmm_count(cpu); ++i) {
@@ -72,7 +75,8 @@ void init_x87(Cpu& cpu) {
   cpu.native.fx[1] = std::byte{0x03};
 }
 void take_xmm(Cpu& cpu, const std::byte* area) {
-  for (std::size_t i = 0; i < xmm_count(cpu); ++i) std::memcpy(cpu.native.vector[i].data(), area + kXmmAt + i * 16, 16);
+  for (std::size_t i = 0; i < xmm_count(cpu); ++i)
+    std::memcpy(cpu.native.vector[i].data(), area + kXmmAt + i * 16, 16);
 }
 void take_upper(Cpu& cpu, const std::byte* area) {
   for (std::size_t i = 0; i < xmm_count(cpu); ++i) {
@@ -117,8 +121,8 @@ std::uint64_t requested_features(Cpu& cpu) {
   return asked & cpu.arch.xcr0;
 }
 
-// `immediate` bit 0: compacted (XSAVEC). Everything enabled counts as in use; AVX alone lies behind the header, so that both formats have
-// it at the same place.
+// `immediate` bit 0: compacted (XSAVEC). Everything enabled counts as in use; AVX alone lies behind the
+// header, so that both formats have it at the same place.
 const Op* x_save(Cpu& cpu, const Op* op) {
   const std::uint64_t features = requested_features(cpu);
   const bool compacted = op->immediate != 0;
@@ -136,9 +140,11 @@ const Op* x_save(Cpu& cpu, const Op* op) {
     store_range(cpu, linear, area.data(), kMxcsrAt);
     store_range(cpu, linear + 32, area.data() + 32, kXmmAt - 32);
   }
-  if ((features & (compacted ? kSse : kSse | kAvx)) != 0) store_range(cpu, linear + kMxcsrAt, area.data() + kMxcsrAt, 8);
+  if ((features & (compacted ? kSse : kSse | kAvx)) != 0)
+    store_range(cpu, linear + kMxcsrAt, area.data() + kMxcsrAt, 8);
   if ((features & kSse) != 0) store_range(cpu, linear + kXmmAt, area.data() + kXmmAt, 16 * xmm_count(cpu));
-  if ((features & kAvx) != 0) store_range(cpu, linear + kUpperAt, area.data() + kUpperAt, 16 * xmm_count(cpu));
+  if ((features & kAvx) != 0)
+    store_range(cpu, linear + kUpperAt, area.data() + kUpperAt, 16 * xmm_count(cpu));
   store(cpu, linear + kHeaderAt, (old & ~features) | features);
   if (compacted) {
     store(cpu, linear + kHeaderAt + 8, features | kCompacted);
@@ -155,7 +161,8 @@ void check_header(Cpu& cpu, const Area& area, std::uint64_t present, std::uint64
   } else {
     bad = layout != 0 || (present & ~cpu.arch.xcr0) != 0;
   }
-  const std::size_t zeros_from = kHeaderAt + 16, zeros_to = (layout & kCompacted) != 0 ? kHeaderAt + 64 : kHeaderAt + 24;
+  const std::size_t zeros_from = kHeaderAt + 16,
+                    zeros_to = (layout & kCompacted) != 0 ? kHeaderAt + 64 : kHeaderAt + 24;
   for (std::size_t i = zeros_from; i < zeros_to; ++i) bad |= area[i] != std::byte{};
   if (bad) raise(cpu, Vector::Gp);
 }
@@ -222,25 +229,40 @@ Handler sized(Op& op, Handler handler, std::uint64_t immediate = 0) {
 
 Handler select_float_state(const Decoded& decoded, Op& op) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_FXSAVE: return sized<4>(op, fx_save);
-    case ZYDIS_MNEMONIC_FXSAVE64: return sized<8>(op, fx_save);
-    case ZYDIS_MNEMONIC_FXRSTOR: return sized<4>(op, fx_restore);
-    case ZYDIS_MNEMONIC_FXRSTOR64: return sized<8>(op, fx_restore);
+    case ZYDIS_MNEMONIC_FXSAVE:
+      return sized<4>(op, fx_save);
+    case ZYDIS_MNEMONIC_FXSAVE64:
+      return sized<8>(op, fx_save);
+    case ZYDIS_MNEMONIC_FXRSTOR:
+      return sized<4>(op, fx_restore);
+    case ZYDIS_MNEMONIC_FXRSTOR64:
+      return sized<8>(op, fx_restore);
     case ZYDIS_MNEMONIC_XSAVE:
-    case ZYDIS_MNEMONIC_XSAVEOPT: return sized<4>(op, x_save);
+    case ZYDIS_MNEMONIC_XSAVEOPT:
+      return sized<4>(op, x_save);
     case ZYDIS_MNEMONIC_XSAVE64:
-    case ZYDIS_MNEMONIC_XSAVEOPT64: return sized<8>(op, x_save);
-    case ZYDIS_MNEMONIC_XSAVEC: return sized<4>(op, x_save, 1);
-    case ZYDIS_MNEMONIC_XSAVEC64: return sized<8>(op, x_save, 1);
-    case ZYDIS_MNEMONIC_XRSTOR: return sized<4>(op, x_restore);
-    case ZYDIS_MNEMONIC_XRSTOR64: return sized<8>(op, x_restore);
+    case ZYDIS_MNEMONIC_XSAVEOPT64:
+      return sized<8>(op, x_save);
+    case ZYDIS_MNEMONIC_XSAVEC:
+      return sized<4>(op, x_save, 1);
+    case ZYDIS_MNEMONIC_XSAVEC64:
+      return sized<8>(op, x_save, 1);
+    case ZYDIS_MNEMONIC_XRSTOR:
+      return sized<4>(op, x_restore);
+    case ZYDIS_MNEMONIC_XRSTOR64:
+      return sized<8>(op, x_restore);
     case ZYDIS_MNEMONIC_LDMXCSR:
-    case ZYDIS_MNEMONIC_VLDMXCSR: return load_mxcsr;
+    case ZYDIS_MNEMONIC_VLDMXCSR:
+      return load_mxcsr;
     case ZYDIS_MNEMONIC_STMXCSR:
-    case ZYDIS_MNEMONIC_VSTMXCSR: return store_mxcsr;
-    case ZYDIS_MNEMONIC_VZEROALL: return zero_vectors<true>;
-    case ZYDIS_MNEMONIC_VZEROUPPER: return zero_vectors<false>;
-    default: return select_x87_environment(decoded, op);
+    case ZYDIS_MNEMONIC_VSTMXCSR:
+      return store_mxcsr;
+    case ZYDIS_MNEMONIC_VZEROALL:
+      return zero_vectors<true>;
+    case ZYDIS_MNEMONIC_VZEROUPPER:
+      return zero_vectors<false>;
+    default:
+      return select_x87_environment(decoded, op);
   }
 }
 

@@ -1,5 +1,6 @@
-// Accesses to devices leave the engine in the middle of an instruction. The instruction is then executed again from its start, with
-// the answers so far: reads that have been answered give their value, writes that have been made are not repeated.
+// Accesses to devices leave the engine in the middle of an instruction. The instruction is then executed
+// again from its start, with the answers so far: reads that have been answered give their value, writes that
+// have been made are not repeated.
 #pragma once
 
 #include <array>

@@ -65,7 +65,8 @@ const Op* ascii_adjust_multiply(Cpu& cpu, const Op* op) {
 }
 const Op* ascii_adjust_divide(Cpu& cpu, const Op* op) {
   const auto base = static_cast<std::uint8_t>(op->immediate);
-  const auto value = static_cast<std::uint8_t>(get<std::uint8_t>(cpu, kAl) + get<std::uint8_t>(cpu, kAh) * base);
+  const auto value =
+      static_cast<std::uint8_t>(get<std::uint8_t>(cpu, kAl) + get<std::uint8_t>(cpu, kAh) * base);
   set(cpu, offset_of(Gpr::Rax), std::uint16_t{value});
   put_result_flags(cpu, value);
   return op + 1;
@@ -78,7 +79,8 @@ const Op* check_bounds(Cpu& cpu, const Op* op) {
     return bytes == 2 ? static_cast<std::int64_t>(static_cast<std::int16_t>(value))
                       : static_cast<std::int64_t>(static_cast<std::int32_t>(value));
   };
-  const std::int64_t lower = extend(load_bytes(cpu, linear, bytes)), upper = extend(load_bytes(cpu, linear + bytes, bytes));
+  const std::int64_t lower = extend(load_bytes(cpu, linear, bytes)),
+                     upper = extend(load_bytes(cpu, linear + bytes, bytes));
   const std::int64_t index = extend(get_bytes(cpu, op->dst, bytes));
   if (index < lower || index > upper) raise(cpu, x86::Vector::Br);
   return op + 1;
@@ -93,17 +95,25 @@ const Op* set_al_on_carry(Cpu& cpu, const Op* op) {
 
 Handler select_legacy(const Decoded& decoded, Op& op) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_DAA: return decimal_adjust<false>;
-    case ZYDIS_MNEMONIC_DAS: return decimal_adjust<true>;
-    case ZYDIS_MNEMONIC_AAA: return ascii_adjust<false>;
-    case ZYDIS_MNEMONIC_AAS: return ascii_adjust<true>;
-    case ZYDIS_MNEMONIC_AAM: return ascii_adjust_multiply;
-    case ZYDIS_MNEMONIC_AAD: return ascii_adjust_divide;
-    case ZYDIS_MNEMONIC_SALC: return set_al_on_carry;
+    case ZYDIS_MNEMONIC_DAA:
+      return decimal_adjust<false>;
+    case ZYDIS_MNEMONIC_DAS:
+      return decimal_adjust<true>;
+    case ZYDIS_MNEMONIC_AAA:
+      return ascii_adjust<false>;
+    case ZYDIS_MNEMONIC_AAS:
+      return ascii_adjust<true>;
+    case ZYDIS_MNEMONIC_AAM:
+      return ascii_adjust_multiply;
+    case ZYDIS_MNEMONIC_AAD:
+      return ascii_adjust_divide;
+    case ZYDIS_MNEMONIC_SALC:
+      return set_al_on_carry;
     case ZYDIS_MNEMONIC_BOUND:
       op.operand_bytes = static_cast<std::uint8_t>(decoded.instruction.operand_width / 8);
       return check_bounds;
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

@@ -1,5 +1,5 @@
-// Vector loads and stores that touch memory element by element, under a mask: gathers, VMASKMOV, VPMASKMOV, MASKMOVQ and MASKMOVDQU.
-// Elements that are masked off are not accessed and so cannot fault.
+// Vector loads and stores that touch memory element by element, under a mask: gathers, VMASKMOV, VPMASKMOV,
+// MASKMOVQ and MASKMOVDQU. Elements that are masked off are not accessed and so cannot fault.
 #include <algorithm>
 
 #include "engine/soft/access.hpp"
@@ -11,11 +11,11 @@ namespace {
 // What Op says of these, beside its memory operand.
 struct Shape {
   std::uint8_t element_bytes;
-  std::uint8_t total_bytes;   // of the vectors
-  std::uint8_t mask;          // register
-  std::uint8_t index;         // register, of gathers
-  std::uint8_t index_bytes;   // of one index
-  std::uint8_t count;         // elements
+  std::uint8_t total_bytes;  // of the vectors
+  std::uint8_t mask;         // register
+  std::uint8_t index;        // register, of gathers
+  std::uint8_t index_bytes;  // of one index
+  std::uint8_t count;        // elements
 };
 
 std::uint64_t pack(const Shape& shape) {
@@ -97,7 +97,8 @@ const Op* gather(Cpu& cpu, const Op* op) {
     }
     std::fill_n(mask, shape.element_bytes, std::byte{});
   }
-  clear_upper(cpu, op->dst, shape.count * shape.element_bytes < 16 ? shape.count * shape.element_bytes : shape.total_bytes);
+  clear_upper(cpu, op->dst,
+              shape.count * shape.element_bytes < 16 ? shape.count * shape.element_bytes : shape.total_bytes);
   std::fill(cpu.native.vector[shape.mask].begin(), cpu.native.vector[shape.mask].end(), std::byte{});
   return op + 1;
 }
@@ -128,7 +129,8 @@ Handler select_gather(const Decoded& decoded, Op& op, std::uint8_t element, std:
   const auto& memory = decoded.operands[1].mem;
   const auto wide = static_cast<std::uint8_t>(decoded.register_class(0) == ZYDIS_REGCLASS_YMM ? 32 : 16);
   const bool wide_index = ZydisRegisterGetClass(memory.index) == ZYDIS_REGCLASS_YMM;
-  const auto count = static_cast<std::uint8_t>(std::min<unsigned>(wide / element, (wide_index ? 32u : 16u) / index));
+  const auto count =
+      static_cast<std::uint8_t>(std::min<unsigned>(wide / element, (wide_index ? 32u : 16u) / index));
   op.dst = static_cast<std::uint8_t>(decoded.register_id(0));
   op.immediate = pack({element, wide, static_cast<std::uint8_t>(decoded.register_id(2)),
                        static_cast<std::uint8_t>(ZydisRegisterGetId(memory.index)), index, count});
@@ -147,7 +149,8 @@ Handler select_mask_move(const Decoded& decoded, Op& op, std::uint8_t element) {
 Handler select_masked_bytes(const Decoded& decoded, Op& op) {
   op.operand_bytes = decoded.mnemonic() == ZYDIS_MNEMONIC_MASKMOVQ ? 8 : 16;
   op.src = static_cast<std::uint8_t>(decoded.register_id(0));
-  op.immediate = pack({1, op.operand_bytes, static_cast<std::uint8_t>(decoded.register_id(1)), 0, 0, op.operand_bytes});
+  op.immediate =
+      pack({1, op.operand_bytes, static_cast<std::uint8_t>(decoded.register_id(1)), 0, 0, op.operand_bytes});
   if (decoded.is_64bit && op.segment < 4) op.segment = kFlatSegment;
   return masked_bytes;
 }
@@ -156,22 +159,34 @@ Handler select_masked_bytes(const Decoded& decoded, Op& op) {
 
 Handler select_masked(const Decoded& decoded, Op& op) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_VGATHERDPD: return select_gather(decoded, op, 8, 4);
-    case ZYDIS_MNEMONIC_VGATHERQPD: return select_gather(decoded, op, 8, 8);
-    case ZYDIS_MNEMONIC_VGATHERDPS: return select_gather(decoded, op, 4, 4);
-    case ZYDIS_MNEMONIC_VGATHERQPS: return select_gather(decoded, op, 4, 8);
-    case ZYDIS_MNEMONIC_VPGATHERDD: return select_gather(decoded, op, 4, 4);
-    case ZYDIS_MNEMONIC_VPGATHERDQ: return select_gather(decoded, op, 8, 4);
-    case ZYDIS_MNEMONIC_VPGATHERQD: return select_gather(decoded, op, 4, 8);
-    case ZYDIS_MNEMONIC_VPGATHERQQ: return select_gather(decoded, op, 8, 8);
+    case ZYDIS_MNEMONIC_VGATHERDPD:
+      return select_gather(decoded, op, 8, 4);
+    case ZYDIS_MNEMONIC_VGATHERQPD:
+      return select_gather(decoded, op, 8, 8);
+    case ZYDIS_MNEMONIC_VGATHERDPS:
+      return select_gather(decoded, op, 4, 4);
+    case ZYDIS_MNEMONIC_VGATHERQPS:
+      return select_gather(decoded, op, 4, 8);
+    case ZYDIS_MNEMONIC_VPGATHERDD:
+      return select_gather(decoded, op, 4, 4);
+    case ZYDIS_MNEMONIC_VPGATHERDQ:
+      return select_gather(decoded, op, 8, 4);
+    case ZYDIS_MNEMONIC_VPGATHERQD:
+      return select_gather(decoded, op, 4, 8);
+    case ZYDIS_MNEMONIC_VPGATHERQQ:
+      return select_gather(decoded, op, 8, 8);
     case ZYDIS_MNEMONIC_VMASKMOVPS:
-    case ZYDIS_MNEMONIC_VPMASKMOVD: return select_mask_move(decoded, op, 4);
+    case ZYDIS_MNEMONIC_VPMASKMOVD:
+      return select_mask_move(decoded, op, 4);
     case ZYDIS_MNEMONIC_VMASKMOVPD:
-    case ZYDIS_MNEMONIC_VPMASKMOVQ: return select_mask_move(decoded, op, 8);
+    case ZYDIS_MNEMONIC_VPMASKMOVQ:
+      return select_mask_move(decoded, op, 8);
     case ZYDIS_MNEMONIC_MASKMOVQ:
     case ZYDIS_MNEMONIC_MASKMOVDQU:
-    case ZYDIS_MNEMONIC_VMASKMOVDQU: return select_masked_bytes(decoded, op);
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
+      return select_masked_bytes(decoded, op);
+    default:
+      return nullptr;
   }
 }
 

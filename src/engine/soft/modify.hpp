@@ -5,7 +5,8 @@
 
 namespace berth::engine::soft {
 
-// `change` gets the old value and the flags to change, and gives the new value. Flags change only once the store is made.
+// `change` gets the old value and the flags to change, and gives the new value. Flags change only once the
+// store is made.
 template <class T, class Change>
 inline void modify_at(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
   std::uint64_t flags = cpu.native.flags;

@@ -39,7 +39,8 @@ const Op* move_memory_immediate(Cpu& cpu, const Op* op) {
 
 template <class T>
 Handler move(const Decoded& decoded) {
-  if (decoded.is_memory(0)) return decoded.is_immediate(1) ? move_memory_immediate<T> : move_memory_register<T>;
+  if (decoded.is_memory(0))
+    return decoded.is_immediate(1) ? move_memory_immediate<T> : move_memory_register<T>;
   if (decoded.is_memory(1)) return move_register_memory<T>;
   return decoded.is_immediate(1) ? move_register_immediate<T> : move_register_register<T>;
 }
@@ -72,8 +73,9 @@ Handler move_absolute(const Decoded& decoded, Op& op) {
 
 template <class From, class To>
 const Op* extend_register(Cpu& cpu, const Op* op) {
-  set(cpu, op->dst, static_cast<std::make_unsigned_t<To>>(static_cast<To>(static_cast<From>(
-                        get<std::make_unsigned_t<From>>(cpu, op->src)))));
+  set(cpu, op->dst,
+      static_cast<std::make_unsigned_t<To>>(
+          static_cast<To>(static_cast<From>(get<std::make_unsigned_t<From>>(cpu, op->src)))));
   return op + 1;
 }
 template <class From, class To>
@@ -89,18 +91,24 @@ Handler extend(const Decoded& decoded) {
 template <class From, class To16, class To32, class To64>
 Handler extend_from(const Decoded& decoded) {
   switch (decoded.bytes(0)) {
-    case 2: return extend<From, To16>(decoded);
-    case 4: return extend<From, To32>(decoded);
-    default: return extend<From, To64>(decoded);
+    case 2:
+      return extend<From, To16>(decoded);
+    case 4:
+      return extend<From, To32>(decoded);
+    default:
+      return extend<From, To64>(decoded);
   }
 }
 Handler zero_extend(const Decoded& decoded) {
-  if (decoded.bytes(1) == 1) return extend_from<std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t>(decoded);
+  if (decoded.bytes(1) == 1)
+    return extend_from<std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t>(decoded);
   return extend_from<std::uint16_t, std::uint16_t, std::uint32_t, std::uint64_t>(decoded);
 }
 Handler sign_extend(const Decoded& decoded) {
-  if (decoded.bytes(1) == 1) return extend_from<std::int8_t, std::int16_t, std::int32_t, std::int64_t>(decoded);
-  if (decoded.bytes(1) == 2) return extend_from<std::int16_t, std::int16_t, std::int32_t, std::int64_t>(decoded);
+  if (decoded.bytes(1) == 1)
+    return extend_from<std::int8_t, std::int16_t, std::int32_t, std::int64_t>(decoded);
+  if (decoded.bytes(1) == 2)
+    return extend_from<std::int16_t, std::int16_t, std::int32_t, std::int64_t>(decoded);
   return extend_from<std::int32_t, std::int16_t, std::int32_t, std::int64_t>(decoded);
 }
 
@@ -160,13 +168,15 @@ const Op* translate_byte(Cpu& cpu, const Op* op) {
   std::uint64_t offset = cpu.reg(x86::Gpr::Rbx) + get<std::uint8_t>(cpu, offset_of(x86::Gpr::Rax));
   if (op->address_bytes == 4) offset &= 0xffffffff;
   if (op->address_bytes == 2) offset &= 0xffff;
-  set(cpu, offset_of(x86::Gpr::Rax), load<std::uint8_t>(cpu, segment_address(cpu, op->segment, offset, 1, false)));
+  set(cpu, offset_of(x86::Gpr::Rax),
+      load<std::uint8_t>(cpu, segment_address(cpu, op->segment, offset, 1, false)));
   return op + 1;
 }
 
 template <unsigned Condition, class T>
 const Op* conditional_move(Cpu& cpu, const Op* op) {
-  const T value = op->has(Op::kMemory) ? load<T>(cpu, operand_address(cpu, op, sizeof(T), false)) : get<T>(cpu, op->src);
+  const T value =
+      op->has(Op::kMemory) ? load<T>(cpu, operand_address(cpu, op, sizeof(T), false)) : get<T>(cpu, op->src);
   set<T>(cpu, op->dst, holds<Condition>(cpu.native.flags) ? value : get<T>(cpu, op->dst));
   return op + 1;
 }
@@ -194,10 +204,14 @@ constexpr auto kConditions = std::make_index_sequence<16>();
 template <template <class> class Pick, class... Arguments>
 Handler by_size(unsigned bytes, Arguments&... arguments) {
   switch (bytes) {
-    case 1: return Pick<std::uint8_t>::pick(arguments...);
-    case 2: return Pick<std::uint16_t>::pick(arguments...);
-    case 4: return Pick<std::uint32_t>::pick(arguments...);
-    default: return Pick<std::uint64_t>::pick(arguments...);
+    case 1:
+      return Pick<std::uint8_t>::pick(arguments...);
+    case 2:
+      return Pick<std::uint16_t>::pick(arguments...);
+    case 4:
+      return Pick<std::uint32_t>::pick(arguments...);
+    default:
+      return Pick<std::uint64_t>::pick(arguments...);
   }
 }
 template <class T>
@@ -237,7 +251,8 @@ bool is_general(const Decoded& decoded) {
   for (unsigned i = 0; i < 2; ++i) {
     if (!decoded.is_register(i)) continue;
     const ZydisRegisterClass kind = decoded.register_class(i);
-    if (kind == ZYDIS_REGCLASS_SEGMENT || kind == ZYDIS_REGCLASS_CONTROL || kind == ZYDIS_REGCLASS_DEBUG) return false;
+    if (kind == ZYDIS_REGCLASS_SEGMENT || kind == ZYDIS_REGCLASS_CONTROL || kind == ZYDIS_REGCLASS_DEBUG)
+      return false;
   }
   return true;
 }
@@ -250,20 +265,33 @@ Handler select_move(const Decoded& decoded, Op& op) {
       if (!is_general(decoded)) return nullptr;
       if (is_absolute(decoded)) return move_absolute(decoded, op);
       return by_size<PickMove>(decoded.bytes(0), decoded);
-    case ZYDIS_MNEMONIC_MOVNTI: return by_size<PickMove>(decoded.bytes(0), decoded);
-    case ZYDIS_MNEMONIC_MOVZX: return zero_extend(decoded);
+    case ZYDIS_MNEMONIC_MOVNTI:
+      return by_size<PickMove>(decoded.bytes(0), decoded);
+    case ZYDIS_MNEMONIC_MOVZX:
+      return zero_extend(decoded);
     case ZYDIS_MNEMONIC_MOVSX:
-    case ZYDIS_MNEMONIC_MOVSXD: return sign_extend(decoded);
-    case ZYDIS_MNEMONIC_CBW: return widen<std::int8_t, std::int16_t>;
-    case ZYDIS_MNEMONIC_CWDE: return widen<std::int16_t, std::int32_t>;
-    case ZYDIS_MNEMONIC_CDQE: return widen<std::int32_t, std::int64_t>;
-    case ZYDIS_MNEMONIC_CWD: return spread_sign<std::int16_t>;
-    case ZYDIS_MNEMONIC_CDQ: return spread_sign<std::int32_t>;
-    case ZYDIS_MNEMONIC_CQO: return spread_sign<std::int64_t>;
-    case ZYDIS_MNEMONIC_LEA: return by_size<PickLea>(decoded.bytes(0));
-    case ZYDIS_MNEMONIC_XCHG: return by_size<PickExchange>(decoded.bytes(0), decoded, op);
-    case ZYDIS_MNEMONIC_XLAT: return translate_byte;
-    default: return select_conditional(decoded);
+    case ZYDIS_MNEMONIC_MOVSXD:
+      return sign_extend(decoded);
+    case ZYDIS_MNEMONIC_CBW:
+      return widen<std::int8_t, std::int16_t>;
+    case ZYDIS_MNEMONIC_CWDE:
+      return widen<std::int16_t, std::int32_t>;
+    case ZYDIS_MNEMONIC_CDQE:
+      return widen<std::int32_t, std::int64_t>;
+    case ZYDIS_MNEMONIC_CWD:
+      return spread_sign<std::int16_t>;
+    case ZYDIS_MNEMONIC_CDQ:
+      return spread_sign<std::int32_t>;
+    case ZYDIS_MNEMONIC_CQO:
+      return spread_sign<std::int64_t>;
+    case ZYDIS_MNEMONIC_LEA:
+      return by_size<PickLea>(decoded.bytes(0));
+    case ZYDIS_MNEMONIC_XCHG:
+      return by_size<PickExchange>(decoded.bytes(0), decoded, op);
+    case ZYDIS_MNEMONIC_XLAT:
+      return translate_byte;
+    default:
+      return select_conditional(decoded);
   }
 }
 

@@ -1,8 +1,8 @@
 // RDMSR and WRMSR, XCR0, the time-stamp counter, and the bases of FS and GS.
 #include <x86intrin.h>
 
-#include "engine/soft/decoded.hpp"
 #include "engine/soft/access.hpp"
+#include "engine/soft/decoded.hpp"
 #include "x86/cpuid.hpp"
 
 namespace berth::engine::soft {
@@ -15,20 +15,34 @@ std::uint64_t guest_tsc(const Cpu& cpu) { return __rdtsc() + cpu.arch.tsc_offset
 // The MSRs that are plain values of the processor's state.
 std::uint64_t* plain_msr(Cpu& cpu, std::uint32_t index) {
   switch (index) {
-    case msr::kSysenterCs: return &cpu.arch.sysenter_cs;
-    case msr::kSysenterEsp: return &cpu.arch.sysenter_esp;
-    case msr::kSysenterEip: return &cpu.arch.sysenter_eip;
-    case msr::kPat: return &cpu.arch.pat;
-    case msr::kEfer: return &cpu.arch.efer;
-    case msr::kStar: return &cpu.arch.star;
-    case msr::kLstar: return &cpu.arch.lstar;
-    case msr::kCstar: return &cpu.arch.cstar;
-    case msr::kSfmask: return &cpu.arch.sfmask;
-    case msr::kFsBase: return &cpu.segment(SegmentName::Fs).base;
-    case msr::kGsBase: return &cpu.segment(SegmentName::Gs).base;
-    case msr::kKernelGsBase: return &cpu.arch.kernel_gs_base;
-    case msr::kTscAux: return &cpu.arch.tsc_aux;
-    default: return nullptr;
+    case msr::kSysenterCs:
+      return &cpu.arch.sysenter_cs;
+    case msr::kSysenterEsp:
+      return &cpu.arch.sysenter_esp;
+    case msr::kSysenterEip:
+      return &cpu.arch.sysenter_eip;
+    case msr::kPat:
+      return &cpu.arch.pat;
+    case msr::kEfer:
+      return &cpu.arch.efer;
+    case msr::kStar:
+      return &cpu.arch.star;
+    case msr::kLstar:
+      return &cpu.arch.lstar;
+    case msr::kCstar:
+      return &cpu.arch.cstar;
+    case msr::kSfmask:
+      return &cpu.arch.sfmask;
+    case msr::kFsBase:
+      return &cpu.segment(SegmentName::Fs).base;
+    case msr::kGsBase:
+      return &cpu.segment(SegmentName::Gs).base;
+    case msr::kKernelGsBase:
+      return &cpu.arch.kernel_gs_base;
+    case msr::kTscAux:
+      return &cpu.arch.tsc_aux;
+    default:
+      return nullptr;
   }
 }
 
@@ -40,8 +54,10 @@ bool holds_address(std::uint32_t index) {
     case msr::kCstar:
     case msr::kFsBase:
     case msr::kGsBase:
-    case msr::kKernelGsBase: return true;
-    default: return false;
+    case msr::kKernelGsBase:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -56,13 +72,15 @@ bool is_valid_pat(std::uint64_t value) {
 void write_efer(Cpu& cpu, std::uint64_t value) {
   constexpr std::uint64_t kKnown = efer::kSce | efer::kLme | efer::kLma | efer::kNxe | efer::kFfxsr;
   const bool paging = (cpu.arch.cr0 & cr0::kPg) != 0;
-  if ((value & ~kKnown) != 0 || (paging && ((value ^ cpu.arch.efer) & efer::kLme) != 0)) raise(cpu, Vector::Gp);
+  if ((value & ~kKnown) != 0 || (paging && ((value ^ cpu.arch.efer) & efer::kLme) != 0))
+    raise(cpu, Vector::Gp);
   cpu.arch.efer = (value & ~efer::kLma) | (cpu.arch.efer & efer::kLma);
   flush_tlbs(cpu, true);
 }
 
 void write_plain(Cpu& cpu, std::uint32_t index, std::uint64_t* place, std::uint64_t value) {
-  const bool bad = (holds_address(index) && !is_canonical(value)) || (index == msr::kPat && !is_valid_pat(value)) ||
+  const bool bad = (holds_address(index) && !is_canonical(value)) ||
+                   (index == msr::kPat && !is_valid_pat(value)) ||
                    ((index == msr::kTscAux || index == msr::kSfmask) && value >> 32 != 0);
   if (bad) raise(cpu, Vector::Gp);
   if (index == msr::kEfer) return write_efer(cpu, value);
@@ -70,7 +88,8 @@ void write_plain(Cpu& cpu, std::uint32_t index, std::uint64_t* place, std::uint6
 }
 
 std::uint64_t edx_eax(const Cpu& cpu) {
-  return std::uint64_t{get<std::uint32_t>(cpu, offset_of(Gpr::Rdx))} << 32 | get<std::uint32_t>(cpu, offset_of(Gpr::Rax));
+  return std::uint64_t{get<std::uint32_t>(cpu, offset_of(Gpr::Rdx))} << 32 |
+         get<std::uint32_t>(cpu, offset_of(Gpr::Rax));
 }
 void set_edx_eax(Cpu& cpu, std::uint64_t value) {
   set(cpu, offset_of(Gpr::Rax), static_cast<std::uint32_t>(value));
@@ -175,23 +194,37 @@ const Op* swap_gs(Cpu& cpu, const Op* op) {
 
 Handler select_msr(const Decoded& decoded, Op& op) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_RDMSR: return read_msr;
-    case ZYDIS_MNEMONIC_WRMSR: return write_msr;
-    case ZYDIS_MNEMONIC_XGETBV: return read_xcr;
-    case ZYDIS_MNEMONIC_XSETBV: return write_xcr;
-    case ZYDIS_MNEMONIC_RDTSC: return read_tsc;
-    case ZYDIS_MNEMONIC_RDTSCP: return read_tsc_and_aux;
-    case ZYDIS_MNEMONIC_RDPID: return read_processor_id;
-    case ZYDIS_MNEMONIC_SWAPGS: return swap_gs;
-    default: break;
+    case ZYDIS_MNEMONIC_RDMSR:
+      return read_msr;
+    case ZYDIS_MNEMONIC_WRMSR:
+      return write_msr;
+    case ZYDIS_MNEMONIC_XGETBV:
+      return read_xcr;
+    case ZYDIS_MNEMONIC_XSETBV:
+      return write_xcr;
+    case ZYDIS_MNEMONIC_RDTSC:
+      return read_tsc;
+    case ZYDIS_MNEMONIC_RDTSCP:
+      return read_tsc_and_aux;
+    case ZYDIS_MNEMONIC_RDPID:
+      return read_processor_id;
+    case ZYDIS_MNEMONIC_SWAPGS:
+      return swap_gs;
+    default:
+      break;
   }
   op.operand_bytes = static_cast<std::uint8_t>(decoded.instruction.operand_width / 8);
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_RDFSBASE: return read_base<SegmentName::Fs>;
-    case ZYDIS_MNEMONIC_RDGSBASE: return read_base<SegmentName::Gs>;
-    case ZYDIS_MNEMONIC_WRFSBASE: return write_base<SegmentName::Fs>;
-    case ZYDIS_MNEMONIC_WRGSBASE: return write_base<SegmentName::Gs>;
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_RDFSBASE:
+      return read_base<SegmentName::Fs>;
+    case ZYDIS_MNEMONIC_RDGSBASE:
+      return read_base<SegmentName::Gs>;
+    case ZYDIS_MNEMONIC_WRFSBASE:
+      return write_base<SegmentName::Fs>;
+    case ZYDIS_MNEMONIC_WRGSBASE:
+      return write_base<SegmentName::Gs>;
+    default:
+      return nullptr;
   }
 }
 

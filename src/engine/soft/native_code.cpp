@@ -25,7 +25,9 @@ struct Usage {
 
 constexpr std::uint32_t bit(unsigned number) { return 1u << number; }
 
-bool is_write(const ZydisDecodedOperand& operand) { return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0; }
+bool is_write(const ZydisDecodedOperand& operand) {
+  return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+}
 
 void note_register(const ZydisDecodedOperand& operand, Usage& usage) {
   const ZydisRegister name = operand.reg.value;
@@ -47,15 +49,18 @@ void note_register(const ZydisDecodedOperand& operand, Usage& usage) {
       if (is_write(operand)) usage.vector_written |= bit(number);
       break;
     }
-    default: break;
+    default:
+      break;
   }
 }
 
-Usage usage_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands, x86::Unit unit) {
+Usage usage_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands,
+               x86::Unit unit) {
   Usage usage;
-  usage.flags = instruction.cpu_flags != nullptr &&
-                (instruction.cpu_flags->tested | instruction.cpu_flags->modified | instruction.cpu_flags->set_0 |
-                 instruction.cpu_flags->set_1 | instruction.cpu_flags->undefined) != 0;
+  usage.flags =
+      instruction.cpu_flags != nullptr &&
+      (instruction.cpu_flags->tested | instruction.cpu_flags->modified | instruction.cpu_flags->set_0 |
+       instruction.cpu_flags->set_1 | instruction.cpu_flags->undefined) != 0;
   usage.wide = instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
   usage.x87 = unit == x86::Unit::X87 || unit == x86::Unit::Mmx;
   for (unsigned i = 0; i < instruction.operand_count; ++i) {
@@ -104,7 +109,9 @@ class Writer {
   void bytes(std::initializer_list<unsigned> values) {
     for (const unsigned value : values) code_.push_back(static_cast<char>(value));
   }
-  void raw(const std::uint8_t* data, std::size_t size) { code_.append(reinterpret_cast<const char*>(data), size); }
+  void raw(const std::uint8_t* data, std::size_t size) {
+    code_.append(reinterpret_cast<const char*>(data), size);
+  }
   void push(unsigned reg) { bytes({0x40 | reg >> 3, 0x50 | (reg & 7)}); }
   void pop(unsigned reg) { bytes({0x40 | reg >> 3, 0x58 | (reg & 7)}); }
   void move(unsigned to, unsigned from) {
@@ -120,7 +127,8 @@ class Writer {
   }
   void vector(bool is_store, bool wide, unsigned reg, unsigned base, std::size_t offset) {
     if (wide) {
-      bytes({0xc4, (reg < 8 ? 0x80u : 0u) | 0x40u | (base < 8 ? 0x20u : 0u) | 1u, 0x7c, is_store ? 0x11u : 0x10u});
+      bytes({0xc4, (reg < 8 ? 0x80u : 0u) | 0x40u | (base < 8 ? 0x20u : 0u) | 1u, 0x7c,
+             is_store ? 0x11u : 0x10u});
     } else {
       bytes({0x40 | (reg >> 3) << 2 | base >> 3, 0x0f, is_store ? 0x11u : 0x10u});
     }
@@ -159,25 +167,28 @@ bool is_gpr(ZydisRegister name) {
 
 // SPL, SP, ESP or RSP becomes the same part of another register.
 ZydisRegister without_rsp(ZydisRegister name, unsigned stack) {
-  if (!is_gpr(name) || ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, name) != ZYDIS_REGISTER_RSP) return name;
+  if (!is_gpr(name) ||
+      ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, name) != ZYDIS_REGISTER_RSP)
+    return name;
   const ZydisRegisterClass kind = ZydisRegisterGetClass(name);
   // GPR8 counts AH to BH between BL and SPL.
   const unsigned number = kind == ZYDIS_REGCLASS_GPR8 && stack >= 4 ? stack + 4 : stack;
   return ZydisRegisterEncode(kind, static_cast<ZyanU8>(number));
 }
 
-std::optional<std::string> relocated(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands,
-                                     const Roles& roles) {
+std::optional<std::string> relocated(const ZydisDecodedInstruction& instruction,
+                                     const ZydisDecodedOperand* operands, const Roles& roles) {
   ZydisEncoderRequest request;
-  if (ZYAN_FAILED(ZydisEncoderDecodedInstructionToEncoderRequest(&instruction, operands,
-                                                                 instruction.operand_count_visible, &request)))
+  if (ZYAN_FAILED(ZydisEncoderDecodedInstructionToEncoderRequest(
+          &instruction, operands, instruction.operand_count_visible, &request)))
     return std::nullopt;
   request.machine_mode = ZYDIS_MACHINE_MODE_LONG_64;
   request.address_size_hint = ZYDIS_ADDRESS_SIZE_HINT_NONE;
   request.prefixes &= ZYDIS_ATTRIB_HAS_LOCK;
   for (unsigned i = 0; i < request.operand_count; ++i) {
     ZydisEncoderOperand& operand = request.operands[i];
-    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER) operand.reg.value = without_rsp(operand.reg.value, roles.stack);
+    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER)
+      operand.reg.value = without_rsp(operand.reg.value, roles.stack);
     if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) {
       operand.mem.base = ZydisRegisterEncode(ZYDIS_REGCLASS_GPR64, static_cast<ZyanU8>(roles.memory));
       operand.mem.index = ZYDIS_REGISTER_NONE;
@@ -221,7 +232,8 @@ std::string make_function(const Usage& usage, const Roles& roles, const std::str
   code.raw(reinterpret_cast<const std::uint8_t*>(instruction.data()), instruction.size());
   for_each(usage.gpr_written, [&](unsigned n) { code.store(host(n), context, n * 8); });
   if (usage.flags) code.store_flags(context);
-  for_each(usage.vector_written, [&](unsigned n) { code.vector(true, usage.wide, n, context, vector_offset(n)); });
+  for_each(usage.vector_written,
+           [&](unsigned n) { code.vector(true, usage.wide, n, context, vector_offset(n)); });
   if (usage.x87) code.state(0, context, offsetof(NativeContext, fx));
   std::uint32_t left = saved;
   for (unsigned number = 16; number-- > 0;) {
@@ -231,15 +243,19 @@ std::string make_function(const Usage& usage, const Roles& roles, const std::str
   return code.code();
 }
 
-// Which memory operands must be aligned, by exception class (SDM vol. 2, 2.4 and 2.5) and for those the class leaves open by name.
+// Which memory operands must be aligned, by exception class (SDM vol. 2, 2.4 and 2.5) and for those the class
+// leaves open by name.
 std::uint8_t alignment_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand& memory) {
   const auto bytes = static_cast<std::uint8_t>(memory.size / 8);
   switch (instruction.meta.exception_class) {
-    case ZYDIS_EXCEPTION_CLASS_AVX1: return bytes;
+    case ZYDIS_EXCEPTION_CLASS_AVX1:
+      return bytes;
     case ZYDIS_EXCEPTION_CLASS_SSE1:
     case ZYDIS_EXCEPTION_CLASS_SSE2:
-    case ZYDIS_EXCEPTION_CLASS_SSE4: break;
-    default: return instruction.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B ? 16 : 1;
+    case ZYDIS_EXCEPTION_CLASS_SSE4:
+      break;
+    default:
+      return instruction.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B ? 16 : 1;
   }
   switch (instruction.mnemonic) {
     case ZYDIS_MNEMONIC_MOVUPS:
@@ -249,8 +265,10 @@ std::uint8_t alignment_of(const ZydisDecodedInstruction& instruction, const Zydi
     case ZYDIS_MNEMONIC_PCMPESTRI:
     case ZYDIS_MNEMONIC_PCMPESTRM:
     case ZYDIS_MNEMONIC_PCMPISTRI:
-    case ZYDIS_MNEMONIC_PCMPISTRM: return 1;
-    default: return bytes == 16 ? 16 : 1;
+    case ZYDIS_MNEMONIC_PCMPISTRM:
+      return 1;
+    default:
+      return bytes == 16 ? 16 : 1;
   }
 }
 
@@ -259,8 +277,10 @@ bool is_x87_control(ZydisMnemonic mnemonic) {
     case ZYDIS_MNEMONIC_FNINIT:
     case ZYDIS_MNEMONIC_FNCLEX:
     case ZYDIS_MNEMONIC_FNSTSW:
-    case ZYDIS_MNEMONIC_FNSTCW: return true;
-    default: return false;
+    case ZYDIS_MNEMONIC_FNSTCW:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -293,8 +313,8 @@ void NativeCodeCache::clear() {
   used_ = 0;
 }
 
-const NativeCode* NativeCodeCache::get(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands,
-                                       x86::Unit unit) {
+const NativeCode* NativeCodeCache::get(const ZydisDecodedInstruction& instruction,
+                                       const ZydisDecodedOperand* operands, x86::Unit unit) {
   const Usage usage = usage_of(instruction, operands, unit);
   const Roles roles = assign_roles(usage);
   const auto encoded = relocated(instruction, operands, roles);
@@ -304,7 +324,8 @@ const NativeCode* NativeCodeCache::get(const ZydisDecodedInstruction& instructio
   BERTH_ASSERT(bytes.size() <= kLongestFunction && used_ + bytes.size() <= memory_.size());
   // The same code may serve operands of other sizes only if all that describe() says is equal too.
   std::string key = bytes;
-  key.append({static_cast<char>(code.memory_bytes), static_cast<char>(code.alignment), static_cast<char>(unit)});
+  key.append(
+      {static_cast<char>(code.memory_bytes), static_cast<char>(code.alignment), static_cast<char>(unit)});
   const auto [entry, made] = codes_.try_emplace(std::move(key), code);
   if (made) {
     std::memcpy(memory_.writable() + used_, bytes.data(), bytes.size());

@@ -1,6 +1,7 @@
-// Instructions that compute on registers and one memory operand are executed by the processor itself: a short function is made for
-// each, which loads the registers that it uses from a NativeContext, executes the very instruction with its memory operand at an
-// address of ours, and stores back what it wrote. So x87, SSE and AVX are exact, and so are the flags that the manuals leave undefined.
+// Instructions that compute on registers and one memory operand are executed by the processor itself: a short
+// function is made for each, which loads the registers that it uses from a NativeContext, executes the very
+// instruction with its memory operand at an address of ours, and stores back what it wrote. So x87, SSE and
+// AVX are exact, and so are the flags that the manuals leave undefined.
 #pragma once
 
 #include <Zydis/Zydis.h>
@@ -21,8 +22,8 @@ struct NativeCode {
   bool reads = false, writes = false;
   std::uint8_t alignment = 1;  // that the memory operand must have, else #GP(0)
   x86::Unit unit = x86::Unit::Integer;
-  bool waits = false;         // looks for pending x87 exceptions first
-  std::uint16_t opcode = 0;   // x87: what FOP holds after it; 0 for its control instructions
+  bool waits = false;        // looks for pending x87 exceptions first
+  std::uint16_t opcode = 0;  // x87: what FOP holds after it; 0 for its control instructions
 };
 
 class NativeCodeCache {
@@ -30,7 +31,8 @@ class NativeCodeCache {
   static Result<NativeCodeCache> create();
 
   // The function for this instruction; null where it can't be encoded for 64-bit mode. Valid until clear().
-  const NativeCode* get(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands, x86::Unit unit);
+  const NativeCode* get(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands,
+                        x86::Unit unit);
   bool is_full() const;
   void clear();
 

@@ -14,7 +14,8 @@ constexpr std::size_t kFxOpcode = 6, kFxRip = 8, kFxPointer = 16;
 
 constexpr std::uint8_t bit(Unit unit) { return static_cast<std::uint8_t>(unit); }
 
-// Executes with #XM possible: as masked on a copy, and only what raises nothing unmasked counts (SDM vol. 1, 11.5).
+// Executes with #XM possible: as masked on a copy, and only what raises nothing unmasked counts (SDM vol.
+// 1, 11.5).
 void run_unmasked(Cpu& cpu, const NativeCode& code, void* memory) {
   const NativeContext before = cpu.native;
   const std::uint32_t old = get_mxcsr(cpu);
@@ -114,7 +115,8 @@ std::uint8_t barred_units(const Cpu& cpu) {
   unsigned barred = 0;
   if (ts || em) barred |= bit(Unit::X87) | bit(Unit::Mmx);
   if (ts || em || (cpu.arch.cr4 & cr4::kOsfxsr) == 0) barred |= bit(Unit::Sse);
-  const bool has_avx = (cpu.arch.cr4 & cr4::kOsxsave) != 0 && (cpu.arch.xcr0 & 6) == 6 && !cpu.is_real_or_v86();
+  const bool has_avx =
+      (cpu.arch.cr4 & cr4::kOsxsave) != 0 && (cpu.arch.xcr0 & 6) == 6 && !cpu.is_real_or_v86();
   if (ts || !has_avx) barred |= bit(Unit::Avx);
   if (ts && (cpu.arch.cr0 & cr0::kMp) != 0) barred |= bit(Unit::Wait);
   return static_cast<std::uint8_t>(barred);

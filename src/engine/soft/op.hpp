@@ -10,7 +10,8 @@ struct Cpu;
 struct Op;
 struct NativeCode;
 
-// Executes `op` and gives the next one; null where the block ends and NativeContext::rip_base() holds the next RIP.
+// Executes `op` and gives the next one; null where the block ends and NativeContext::rip_base() holds the
+// next RIP.
 using Handler = const Op* (*)(Cpu& cpu, const Op* op);
 
 // Operands are named by their byte offset in the array of general registers, so AH is 1 and RCX is 8.
@@ -22,11 +23,12 @@ inline constexpr std::uint8_t kFlatSegment = 6, kFlatStackSegment = 7;
 
 struct Op {
   enum Flag : std::uint8_t {
-    kMemory = 1,       // has an operand in memory
-    kSlowAddress = 2,  // the address is masked or checked against a segment: legacy modes, and 32-bit addresses
+    kMemory = 1,  // has an operand in memory
+    kSlowAddress =
+        2,  // the address is masked or checked against a segment: legacy modes, and 32-bit addresses
     kImmediate = 4,
     kLock = 8,
-    kRep = 16,   // REP or REPE
+    kRep = 16,  // REP or REPE
     kRepne = 32
   };
 

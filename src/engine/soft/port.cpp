@@ -8,7 +8,8 @@ namespace {
 using x86::Gpr;
 
 std::uint16_t port_of(const Cpu& cpu, const Op* op) {
-  return op->has(Op::kImmediate) ? static_cast<std::uint8_t>(op->immediate) : get<std::uint16_t>(cpu, offset_of(Gpr::Rdx));
+  return op->has(Op::kImmediate) ? static_cast<std::uint8_t>(op->immediate)
+                                 : get<std::uint16_t>(cpu, offset_of(Gpr::Rdx));
 }
 
 const Op* input(Cpu& cpu, const Op* op) {
@@ -47,7 +48,8 @@ Handler select_port(const Decoded& decoded, Op& op) {
     case ZYDIS_MNEMONIC_OUT:
       op.operand_bytes = static_cast<std::uint8_t>(decoded.bytes(1));
       return output;
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

@@ -6,7 +6,8 @@
 
 namespace berth::engine::soft {
 
-// The block at rip_base(), decoded if need be. Raises what fetching it raises. `kind_bits`: block_kind::kSingle or 0.
+// The block at rip_base(), decoded if need be. Raises what fetching it raises. `kind_bits`:
+// block_kind::kSingle or 0.
 Block* find_block(Cpu& cpu, std::uint32_t kind_bits);
 
 // Raises #GP(0) where a near branch may not go to `target`.
@@ -18,7 +19,8 @@ inline void check_branch_target(Cpu& cpu, std::uint64_t target) {
 // Goes on at `target`, which has been checked, in whatever block is there.
 inline const Op* go_to(Cpu& cpu, std::uint64_t target) {
   cpu.rip_base() = target;
-  if (cpu.attention.load(std::memory_order_relaxed) != 0) [[unlikely]] return nullptr;
+  if (cpu.attention.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    return nullptr;
   cpu.current = &kIdleOp;
   return find_block(cpu, 0)->ops;
 }

@@ -16,8 +16,8 @@ void begin_event(Cpu& cpu, std::uint8_t vector) {
   cpu.arch.activity = Activity::Running;
 }
 
-// Takes what is due before the next instruction: traps, then NMIs, then interrupts (SDM vol. 3, table 6-2). True where an event is to
-// be delivered now.
+// Takes what is due before the next instruction: traps, then NMIs, then interrupts (SDM vol. 3, table 6-2).
+// True where an event is to be delivered now.
 bool take_event(Cpu& cpu) {
   if (cpu.pending_debug != 0) {
     cpu.arch.dr6 |= cpu.pending_debug;
@@ -65,7 +65,8 @@ void execute_chain(Cpu& cpu, std::uint32_t kind) {
   cpu.current = &kIdleOp;
 }
 
-// One instruction, where what comes after it matters: under TF, in an interrupt's shadow, when a device's answer is waited for.
+// One instruction, where what comes after it matters: under TF, in an interrupt's shadow, when a device's
+// answer is waited for.
 void execute_single(Cpu& cpu) {
   const bool traps = (cpu.system_flags & rflags::kTf) != 0;
   if (cpu.debugging) check_code_breakpoints(cpu);
@@ -79,7 +80,8 @@ void execute_single(Cpu& cpu) {
 }
 
 bool needs_single(const Cpu& cpu) {
-  return cpu.shadow || cpu.debugging || !cpu.io.empty() || (cpu.system_flags & (rflags::kTf | rflags::kRf)) != 0;
+  return cpu.shadow || cpu.debugging || !cpu.io.empty() ||
+         (cpu.system_flags & (rflags::kTf | rflags::kRf)) != 0;
 }
 
 // One turn of the outer loop. False where the engine is to be left, for cpu.exit.

@@ -33,7 +33,8 @@ void check_data(Cpu& cpu, std::uint16_t selector, const Descriptor& descriptor) 
   if (!descriptor.is_code_or_data() || !descriptor.is_readable()) raise(cpu, Vector::Gp, error_of(selector));
   const bool needs_privilege = !descriptor.is_code() || !descriptor.is_conforming();
   const unsigned rpl = selector & 3;
-  if (needs_privilege && (rpl > descriptor.dpl() || cpu.cpl > descriptor.dpl())) raise(cpu, Vector::Gp, error_of(selector));
+  if (needs_privilege && (rpl > descriptor.dpl() || cpu.cpl > descriptor.dpl()))
+    raise(cpu, Vector::Gp, error_of(selector));
   if (!descriptor.is_present()) raise(cpu, Vector::Np, error_of(selector));
 }
 
@@ -42,7 +43,8 @@ void load_null(Cpu& cpu, SegmentName name, std::uint16_t selector) {
     if (!cpu.is_64bit() || cpu.cpl == 3 || (selector & 3) != cpu.cpl) raise(cpu, Vector::Gp);
     return set_null_stack_segment(cpu, selector, cpu.cpl);
   }
-  // The base stays, as on AMD's processors before Zen 2 it did; nothing can use it but FS and GS in 64-bit mode.
+  // The base stays, as on AMD's processors before Zen 2 it did; nothing can use it but FS and GS in 64-bit
+  // mode.
   cpu.segment(name) = Segment{.base = 0, .limit = 0, .selector = selector, .attributes = 0};
 }
 
@@ -84,8 +86,10 @@ void load_real_segment(Cpu& cpu, SegmentName name, std::uint16_t selector) {
   Segment& segment = cpu.segment(name);
   segment.selector = selector;
   segment.base = std::uint64_t{selector} << 4;
-  if (cpu.is_v86()) segment = {.base = segment.base, .limit = 0xffff, .selector = selector, .attributes = 0xf3};
-  if (name == SegmentName::Cs) segment.attributes = static_cast<std::uint16_t>((segment.attributes & ~0xfu) | 0x9b);
+  if (cpu.is_v86())
+    segment = {.base = segment.base, .limit = 0xffff, .selector = selector, .attributes = 0xf3};
+  if (name == SegmentName::Cs)
+    segment.attributes = static_cast<std::uint16_t>((segment.attributes & ~0xfu) | 0x9b);
   update_mode(cpu);
 }
 
@@ -123,8 +127,10 @@ void set_stack_segment(Cpu& cpu, std::uint16_t selector, const Descriptor& descr
 }
 
 void set_null_stack_segment(Cpu& cpu, std::uint16_t selector, unsigned cpl) {
-  cpu.segment(SegmentName::Ss) = Segment{
-      .base = 0, .limit = 0xffffffff, .selector = selector, .attributes = static_cast<std::uint16_t>(0xc93 | cpl << 5)};
+  cpu.segment(SegmentName::Ss) = Segment{.base = 0,
+                                         .limit = 0xffffffff,
+                                         .selector = selector,
+                                         .attributes = static_cast<std::uint16_t>(0xc93 | cpl << 5)};
   cpu.cpl = static_cast<std::uint8_t>(cpl);
   update_mode(cpu);
 }
@@ -136,7 +142,8 @@ void drop_inner_segments(Cpu& cpu) {
     const bool conforming = (segment.attributes & (attribute::kCode | attribute::kConforming)) ==
                             (attribute::kCode | attribute::kConforming);
     const unsigned dpl = segment.attributes >> 5 & 3u;
-    if (!conforming && dpl < cpu.cpl) segment = Segment{.base = segment.base, .limit = 0, .selector = 0, .attributes = 0};
+    if (!conforming && dpl < cpu.cpl)
+      segment = Segment{.base = segment.base, .limit = 0, .selector = 0, .attributes = 0};
   }
   update_mode(cpu);
 }
@@ -173,7 +180,8 @@ const Op* load_far_pointer(Cpu& cpu, const Op* op) {
 }
 
 std::uint16_t selector_operand(Cpu& cpu, const Op* op, std::uint8_t reg) {
-  return op->has(Op::kMemory) ? load<std::uint16_t>(cpu, operand_address(cpu, op, 2, false)) : get<std::uint16_t>(cpu, reg);
+  return op->has(Op::kMemory) ? load<std::uint16_t>(cpu, operand_address(cpu, op, 2, false))
+                              : get<std::uint16_t>(cpu, reg);
 }
 
 void set_zf(Cpu& cpu, bool value) {
@@ -254,18 +262,30 @@ Handler select_segment_move(const Decoded& decoded, Op& op) {
 
 Handler select_segment(const Decoded& decoded, Op& op) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_MOV: return select_segment_move(decoded, op);
-    case ZYDIS_MNEMONIC_LDS: return far_pointer(op, SegmentName::Ds);
-    case ZYDIS_MNEMONIC_LES: return far_pointer(op, SegmentName::Es);
-    case ZYDIS_MNEMONIC_LFS: return far_pointer(op, SegmentName::Fs);
-    case ZYDIS_MNEMONIC_LGS: return far_pointer(op, SegmentName::Gs);
-    case ZYDIS_MNEMONIC_LSS: return far_pointer(op, SegmentName::Ss);
-    case ZYDIS_MNEMONIC_LAR: return query_descriptor<kRights>;
-    case ZYDIS_MNEMONIC_LSL: return query_descriptor<kLimit>;
-    case ZYDIS_MNEMONIC_VERR: return query_descriptor<kReadable>;
-    case ZYDIS_MNEMONIC_VERW: return query_descriptor<kWritable>;
-    case ZYDIS_MNEMONIC_ARPL: return adjust_rpl;
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_MOV:
+      return select_segment_move(decoded, op);
+    case ZYDIS_MNEMONIC_LDS:
+      return far_pointer(op, SegmentName::Ds);
+    case ZYDIS_MNEMONIC_LES:
+      return far_pointer(op, SegmentName::Es);
+    case ZYDIS_MNEMONIC_LFS:
+      return far_pointer(op, SegmentName::Fs);
+    case ZYDIS_MNEMONIC_LGS:
+      return far_pointer(op, SegmentName::Gs);
+    case ZYDIS_MNEMONIC_LSS:
+      return far_pointer(op, SegmentName::Ss);
+    case ZYDIS_MNEMONIC_LAR:
+      return query_descriptor<kRights>;
+    case ZYDIS_MNEMONIC_LSL:
+      return query_descriptor<kLimit>;
+    case ZYDIS_MNEMONIC_VERR:
+      return query_descriptor<kReadable>;
+    case ZYDIS_MNEMONIC_VERW:
+      return query_descriptor<kWritable>;
+    case ZYDIS_MNEMONIC_ARPL:
+      return adjust_rpl;
+    default:
+      return nullptr;
   }
 }
 

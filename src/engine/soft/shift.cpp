@@ -6,18 +6,18 @@
 namespace berth::engine::soft {
 namespace {
 
-#define BERTH_SHIFT(Name, instruction)                                                \
-  struct Name {                                                                       \
-    template <class T>                                                                \
-    static T apply(std::uint64_t& flags, T value, std::uint8_t count) {               \
-      auto packed = static_cast<std::uint16_t>(flags);                                \
-      asm("add $127, %%al\n sahf\n " instruction " %%cl, %0\n lahf\n seto %%al"       \
-          : "+q"(value), "+a"(packed)                                                 \
-          : "c"(count)                                                                \
-          : "cc");                                                                    \
-      flags = packed;                                                                 \
-      return value;                                                                   \
-    }                                                                                 \
+#define BERTH_SHIFT(Name, instruction)                                          \
+  struct Name {                                                                 \
+    template <class T>                                                          \
+    static T apply(std::uint64_t& flags, T value, std::uint8_t count) {         \
+      auto packed = static_cast<std::uint16_t>(flags);                          \
+      asm("add $127, %%al\n sahf\n " instruction " %%cl, %0\n lahf\n seto %%al" \
+          : "+q"(value), "+a"(packed)                                           \
+          : "c"(count)                                                          \
+          : "cc");                                                              \
+      flags = packed;                                                           \
+      return value;                                                             \
+    }                                                                           \
   }
 
 BERTH_SHIFT(Rol, "rol");
@@ -39,7 +39,8 @@ template <class Shift, class T>
 const Op* shift_memory(Cpu& cpu, const Op* op) {
   const auto count = op->has(Op::kImmediate) ? static_cast<std::uint8_t>(op->immediate)
                                              : get<std::uint8_t>(cpu, offset_of(x86::Gpr::Rcx));
-  modify<T>(cpu, op, [count](T value, std::uint64_t& flags) { return Shift::template apply<T>(flags, value, count); });
+  modify<T>(cpu, op,
+            [count](T value, std::uint64_t& flags) { return Shift::template apply<T>(flags, value, count); });
   return op + 1;
 }
 
@@ -50,10 +51,14 @@ Handler pick(const Decoded& decoded) {
 template <class Shift>
 Handler shift(const Decoded& decoded) {
   switch (decoded.bytes(0)) {
-    case 1: return pick<Shift, std::uint8_t>(decoded);
-    case 2: return pick<Shift, std::uint16_t>(decoded);
-    case 4: return pick<Shift, std::uint32_t>(decoded);
-    default: return pick<Shift, std::uint64_t>(decoded);
+    case 1:
+      return pick<Shift, std::uint8_t>(decoded);
+    case 2:
+      return pick<Shift, std::uint16_t>(decoded);
+    case 4:
+      return pick<Shift, std::uint32_t>(decoded);
+    default:
+      return pick<Shift, std::uint64_t>(decoded);
   }
 }
 
@@ -74,7 +79,8 @@ Dividend dividend_of(const Cpu& cpu, unsigned bytes) {
 
 void put_result(Cpu& cpu, unsigned bytes, std::uint64_t quotient, std::uint64_t remainder) {
   if (bytes == 1) {
-    set(cpu, offset_of(x86::Gpr::Rax), static_cast<std::uint16_t>((remainder & 0xff) << 8 | (quotient & 0xff)));
+    set(cpu, offset_of(x86::Gpr::Rax),
+        static_cast<std::uint16_t>((remainder & 0xff) << 8 | (quotient & 0xff)));
     return;
   }
   set_bytes(cpu, offset_of(x86::Gpr::Rax), bytes, quotient);
@@ -107,7 +113,8 @@ const Op* divide_signed(Cpu& cpu, const Op* op) {
   if (divisor == 0 || (is_lowest && divisor == -1)) raise(cpu, x86::Vector::De);
   const SignedWide quotient = dividend / divisor;
   if (sign_extend(static_cast<Wide>(quotient), raw.bits) != quotient) raise(cpu, x86::Vector::De);
-  put_result(cpu, op->operand_bytes, static_cast<std::uint64_t>(quotient), static_cast<std::uint64_t>(dividend % divisor));
+  put_result(cpu, op->operand_bytes, static_cast<std::uint64_t>(quotient),
+             static_cast<std::uint64_t>(dividend % divisor));
   return op + 1;
 }
 
@@ -115,14 +122,22 @@ const Op* divide_signed(Cpu& cpu, const Op* op) {
 
 Handler select_shift(const Decoded& decoded, Op&) {
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_ROL: return shift<Rol>(decoded);
-    case ZYDIS_MNEMONIC_ROR: return shift<Ror>(decoded);
-    case ZYDIS_MNEMONIC_RCL: return shift<Rcl>(decoded);
-    case ZYDIS_MNEMONIC_RCR: return shift<Rcr>(decoded);
-    case ZYDIS_MNEMONIC_SHL: return shift<Shl>(decoded);
-    case ZYDIS_MNEMONIC_SHR: return shift<Shr>(decoded);
-    case ZYDIS_MNEMONIC_SAR: return shift<Sar>(decoded);
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_ROL:
+      return shift<Rol>(decoded);
+    case ZYDIS_MNEMONIC_ROR:
+      return shift<Ror>(decoded);
+    case ZYDIS_MNEMONIC_RCL:
+      return shift<Rcl>(decoded);
+    case ZYDIS_MNEMONIC_RCR:
+      return shift<Rcr>(decoded);
+    case ZYDIS_MNEMONIC_SHL:
+      return shift<Shl>(decoded);
+    case ZYDIS_MNEMONIC_SHR:
+      return shift<Shr>(decoded);
+    case ZYDIS_MNEMONIC_SAR:
+      return shift<Sar>(decoded);
+    default:
+      return nullptr;
   }
 }
 

@@ -69,8 +69,11 @@ const Op* pop_any(Cpu& cpu, const Op* op) {
   const std::uint64_t after = cpu.reg(Gpr::Rsp);
   const std::uint64_t offset = operand_offset(cpu, op);
   cpu.reg(Gpr::Rsp) = before;  // until nothing can fault any more
-  const std::uint64_t mask = op->address_bytes == 2 ? 0xffff : op->address_bytes == 4 ? 0xffffffff : ~std::uint64_t{0};
-  store_bytes(cpu, segment_address(cpu, op->segment, offset & mask, op->operand_bytes, true), op->operand_bytes, value);
+  const std::uint64_t mask = op->address_bytes == 2   ? 0xffff
+                             : op->address_bytes == 4 ? 0xffffffff
+                                                      : ~std::uint64_t{0};
+  store_bytes(cpu, segment_address(cpu, op->segment, offset & mask, op->operand_bytes, true),
+              op->operand_bytes, value);
   cpu.reg(Gpr::Rsp) = after;
   return op + 1;
 }
@@ -104,7 +107,8 @@ const Op* pop_all(Cpu& cpu, const Op* op) {
   for (unsigned i = 8; i-- > 0;) values[i] = stack.pop(op->operand_bytes);
   stack.commit();
   for (unsigned i = 0; i < 8; ++i) {
-    if (i != static_cast<unsigned>(Gpr::Rsp)) set_bytes(cpu, static_cast<std::uint8_t>(i * 8), op->operand_bytes, values[i]);
+    if (i != static_cast<unsigned>(Gpr::Rsp))
+      set_bytes(cpu, static_cast<std::uint8_t>(i * 8), op->operand_bytes, values[i]);
   }
   return op + 1;
 }
@@ -136,7 +140,8 @@ const Op* leave_frame(Cpu& cpu, const Op* op) {
   const std::uint64_t mask = stack_mask(cpu);
   const std::uint64_t frame = cpu.reg(Gpr::Rbp) & mask;
   const unsigned segment = cpu.is_64bit() ? kFlatStackSegment : static_cast<unsigned>(x86::SegmentName::Ss);
-  const std::uint64_t value = load_bytes(cpu, segment_address(cpu, segment, frame, op->operand_bytes, false), op->operand_bytes);
+  const std::uint64_t value =
+      load_bytes(cpu, segment_address(cpu, segment, frame, op->operand_bytes, false), op->operand_bytes);
   set_stack_pointer(cpu, frame + op->operand_bytes, mask);
   set_bytes(cpu, offset_of(Gpr::Rbp), op->operand_bytes, value);
   return op + 1;
@@ -166,20 +171,30 @@ Handler select_stack(const Decoded& decoded, Op& op) {
   const auto slot = static_cast<std::uint8_t>(decoded.instruction.operand_width / 8);
   switch (decoded.mnemonic()) {
     case ZYDIS_MNEMONIC_PUSH:
-    case ZYDIS_MNEMONIC_POP: break;
+    case ZYDIS_MNEMONIC_POP:
+      break;
     case ZYDIS_MNEMONIC_PUSHA:
-    case ZYDIS_MNEMONIC_PUSHAD: op.operand_bytes = slot; return push_all;
+    case ZYDIS_MNEMONIC_PUSHAD:
+      op.operand_bytes = slot;
+      return push_all;
     case ZYDIS_MNEMONIC_POPA:
-    case ZYDIS_MNEMONIC_POPAD: op.operand_bytes = slot; return pop_all;
+    case ZYDIS_MNEMONIC_POPAD:
+      op.operand_bytes = slot;
+      return pop_all;
     case ZYDIS_MNEMONIC_ENTER:
       op.operand_bytes = slot;
-      op.immediate = (decoded.operands[0].imm.value.u & 0xffff) | (decoded.operands[1].imm.value.u & 0xff) << 16;
+      op.immediate = (decoded.operands[0].imm.value.u & 0xffff) | (decoded.operands[1].imm.value.u & 0xff)
+                                                                      << 16;
       return enter;
-    case ZYDIS_MNEMONIC_LEAVE: op.operand_bytes = slot; return leave_frame;
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_LEAVE:
+      op.operand_bytes = slot;
+      return leave_frame;
+    default:
+      return nullptr;
   }
   op.operand_bytes = slot;
-  if (!op.has(Op::kMemory)) op.segment = decoded.is_64bit ? kFlatStackSegment : static_cast<std::uint8_t>(x86::SegmentName::Ss);
+  if (!op.has(Op::kMemory))
+    op.segment = decoded.is_64bit ? kFlatStackSegment : static_cast<std::uint8_t>(x86::SegmentName::Ss);
   return decoded.mnemonic() == ZYDIS_MNEMONIC_PUSH ? select_push(decoded, op) : select_pop(decoded, op);
 }
 

@@ -1,4 +1,5 @@
-// Pushing and popping in every mode. Several values go as one: RSP changes at commit(), after all that may fault.
+// Pushing and popping in every mode. Several values go as one: RSP changes at commit(), after all that may
+// fault.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ inline void set_stack_pointer(Cpu& cpu, std::uint64_t value, std::uint64_t mask)
 
 class StackCursor {
  public:
-  explicit StackCursor(Cpu& cpu) : cpu_(cpu), mask_(stack_mask(cpu)), offset_(cpu.reg(x86::Gpr::Rsp) & mask_) {}
+  explicit StackCursor(Cpu& cpu)
+      : cpu_(cpu), mask_(stack_mask(cpu)), offset_(cpu.reg(x86::Gpr::Rsp) & mask_) {}
 
   void push(unsigned bytes, std::uint64_t value) {
     offset_ = (offset_ - bytes) & mask_;
@@ -37,7 +39,8 @@ class StackCursor {
 
  private:
   std::uint64_t address(unsigned bytes, bool write) {
-    const unsigned segment = cpu_.is_64bit() ? kFlatStackSegment : static_cast<unsigned>(x86::SegmentName::Ss);
+    const unsigned segment =
+        cpu_.is_64bit() ? kFlatStackSegment : static_cast<unsigned>(x86::SegmentName::Ss);
     return segment_address(cpu_, segment, offset_, bytes, write);
   }
   Cpu& cpu_;

@@ -1,5 +1,5 @@
-// String instructions. Under REP each round is complete in itself: registers are up to date, so a fault, an interrupt or a device's answer
-// may come between any two. Long runs within pages go by memmove and fill.
+// String instructions. Under REP each round is complete in itself: registers are up to date, so a fault, an
+// interrupt or a device's answer may come between any two. Long runs within pages go by memmove and fill.
 #include <algorithm>
 
 #include "engine/soft/access.hpp"
@@ -114,13 +114,16 @@ struct Outs {
 };
 
 // How many rounds can be made at once from here: upwards, flat, and neither operand leaving its page.
-std::uint64_t rounds_in_page(std::uint64_t linear, unsigned bytes) { return (4096 - (linear & 4095)) / bytes; }
+std::uint64_t rounds_in_page(std::uint64_t linear, unsigned bytes) {
+  return (4096 - (linear & 4095)) / bytes;
+}
 
 template <class T>
 std::uint64_t bulk_move(Cpu& cpu, const Op* op, std::uint64_t count) {
   const std::uint64_t from = source(cpu, op, sizeof(T));
   const std::uint64_t to = destination(cpu, op, sizeof(T), true);
-  const std::uint64_t rounds = std::min({count, rounds_in_page(from, sizeof(T)), rounds_in_page(to, sizeof(T))});
+  const std::uint64_t rounds =
+      std::min({count, rounds_in_page(from, sizeof(T)), rounds_in_page(to, sizeof(T))});
   const std::byte* in = readable<sizeof(T)>(cpu, from);
   std::byte* out = writable<sizeof(T)>(cpu, to);
   const std::uint64_t bytes = rounds * sizeof(T);
@@ -161,11 +164,13 @@ const Op* once(Cpu& cpu, const Op* op) {
   return op + 1;
 }
 
-// Leaves between two rounds where something wants attention; the instruction then goes on from the registers it left.
+// Leaves between two rounds where something wants attention; the instruction then goes on from the registers
+// it left.
 template <template <class> class Round, class T>
 const Op* repeat(Cpu& cpu, const Op* op) {
   const std::uint64_t mask = width_mask(op);
-  const bool wide = cpu.is_64bit() && op->address_bytes == 8 && (cpu.system_flags & x86::rflags::kDf) == 0 && !cpu.debugging;
+  const bool wide = cpu.is_64bit() && op->address_bytes == 8 && (cpu.system_flags & x86::rflags::kDf) == 0 &&
+                    !cpu.debugging;
   for (;;) {
     const std::uint64_t count = cpu.reg(Gpr::Rcx) & mask;
     if (count == 0) return op + 1;
@@ -191,10 +196,14 @@ Handler pick(const Op& op) {
 template <template <class> class Round>
 Handler by_size(const Op& op) {
   switch (op.operand_bytes) {
-    case 1: return pick<Round, std::uint8_t>(op);
-    case 2: return pick<Round, std::uint16_t>(op);
-    case 4: return pick<Round, std::uint32_t>(op);
-    default: return pick<Round, std::uint64_t>(op);
+    case 1:
+      return pick<Round, std::uint8_t>(op);
+    case 2:
+      return pick<Round, std::uint16_t>(op);
+    case 4:
+      return pick<Round, std::uint32_t>(op);
+    default:
+      return pick<Round, std::uint64_t>(op);
   }
 }
 
@@ -207,14 +216,22 @@ Handler select_string(const Decoded& decoded, Op& op) {
   op.operand_bytes = static_cast<std::uint8_t>(decoded.instruction.operand_width / 8);
   const std::uint8_t opcode = decoded.instruction.opcode;
   switch (opcode & 0xfe) {
-    case 0x6c: return by_size<Ins>(op);
-    case 0x6e: return by_size<Outs>(op);
-    case 0xa4: return by_size<Movs>(op);
-    case 0xa6: return by_size<Cmps>(op);
-    case 0xaa: return by_size<Stos>(op);
-    case 0xac: return by_size<Lods>(op);
-    case 0xae: return by_size<Scas>(op);
-    default: return nullptr;
+    case 0x6c:
+      return by_size<Ins>(op);
+    case 0x6e:
+      return by_size<Outs>(op);
+    case 0xa4:
+      return by_size<Movs>(op);
+    case 0xa6:
+      return by_size<Cmps>(op);
+    case 0xaa:
+      return by_size<Stos>(op);
+    case 0xac:
+      return by_size<Lods>(op);
+    case 0xae:
+      return by_size<Scas>(op);
+    default:
+      return nullptr;
   }
 }
 

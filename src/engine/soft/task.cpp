@@ -43,7 +43,8 @@ void save_task(Cpu& cpu, std::uint64_t rip, std::uint64_t flags) {
   const std::uint64_t base = cpu.arch.tr.base;
   write_field(cpu, base + layout.rip, layout.bytes, rip);
   write_field(cpu, base + layout.flags, layout.bytes, flags);
-  for (unsigned i = 0; i < 8; ++i) write_field(cpu, base + layout.gpr + i * layout.bytes, layout.bytes, cpu.native.gpr[i]);
+  for (unsigned i = 0; i < 8; ++i)
+    write_field(cpu, base + layout.gpr + i * layout.bytes, layout.bytes, cpu.native.gpr[i]);
   for (unsigned i = 0; i < layout.segment_count; ++i) {
     write_field(cpu, base + layout.segments + i * layout.segment_step, 2, cpu.segment(kSegments[i]).selector);
   }
@@ -63,9 +64,11 @@ Image read_image(Cpu& cpu, std::uint64_t base, const Layout& layout) {
   if (is_32) image.cr3 = read_field(cpu, base + 28, 4);
   image.rip = read_field(cpu, base + layout.rip, layout.bytes);
   image.flags = read_field(cpu, base + layout.flags, layout.bytes);
-  for (unsigned i = 0; i < 8; ++i) image.gpr[i] = read_field(cpu, base + layout.gpr + i * layout.bytes, layout.bytes);
+  for (unsigned i = 0; i < 8; ++i)
+    image.gpr[i] = read_field(cpu, base + layout.gpr + i * layout.bytes, layout.bytes);
   for (unsigned i = 0; i < layout.segment_count; ++i) {
-    image.segments[i] = static_cast<std::uint16_t>(read_field(cpu, base + layout.segments + i * layout.segment_step, 2));
+    image.segments[i] =
+        static_cast<std::uint16_t>(read_field(cpu, base + layout.segments + i * layout.segment_step, 2));
   }
   image.ldt = static_cast<std::uint16_t>(read_field(cpu, base + layout.ldt, 2));
   image.trap = is_32 && (read_field(cpu, base + 100, 2) & 1) != 0;
@@ -122,7 +125,8 @@ void load_task_segments(Cpu& cpu, const Image& image) {
 
 }  // namespace
 
-void switch_task(Cpu& cpu, std::uint16_t selector, const Descriptor& descriptor, TaskSwitch kind, std::uint64_t next_rip) {
+void switch_task(Cpu& cpu, std::uint16_t selector, const Descriptor& descriptor, TaskSwitch kind,
+                 std::uint64_t next_rip) {
   const Layout& layout = layout_of(descriptor.type());
   if (descriptor.limit() < layout.minimum) raise(cpu, Vector::Ts, selector & 0xfffcu);
   const std::uint16_t old_selector = cpu.arch.tr.selector;

@@ -10,9 +10,10 @@ namespace berth::engine::soft {
 
 enum class TaskSwitch : std::uint8_t { Jump, Call, Return, Event };
 
-// Switches to the task whose TSS `selector` names; `descriptor` is its, checked to be an available (for Return: busy) TSS. `next_rip` is
-// saved in the old task.
-void switch_task(Cpu& cpu, std::uint16_t selector, const x86::Descriptor& descriptor, TaskSwitch kind, std::uint64_t next_rip);
+// Switches to the task whose TSS `selector` names; `descriptor` is its, checked to be an available (for
+// Return: busy) TSS. `next_rip` is saved in the old task.
+void switch_task(Cpu& cpu, std::uint16_t selector, const x86::Descriptor& descriptor, TaskSwitch kind,
+                 std::uint64_t next_rip);
 // Through a task gate of the IDT; pushes the error code on the new stack.
 void deliver_through_task(Cpu& cpu, std::uint16_t selector, const x86::Event& event);
 

@@ -1,5 +1,5 @@
-// The software TLB: from a linear page to the host's memory, direct mapped. One entry answers reads, writes and fetches, each by a tag
-// of its own, so that the fast path is one comparison.
+// The software TLB: from a linear page to the host's memory, direct mapped. One entry answers reads, writes
+// and fetches, each by a tag of its own, so that the fast path is one comparison.
 #pragma once
 
 #include <array>

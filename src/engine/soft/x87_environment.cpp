@@ -1,4 +1,5 @@
-// FNSTENV, FLDENV, FNSAVE and FRSTOR, whose layout depends on the mode and the operand size (SDM vol. 1, 8.1.10).
+// FNSTENV, FLDENV, FNSAVE and FRSTOR, whose layout depends on the mode and the operand size (SDM vol.
+// 1, 8.1.10).
 #include <algorithm>
 
 #include "engine/soft/access.hpp"
@@ -91,7 +92,8 @@ void take_environment(Cpu& cpu, const Op* op, const std::array<std::byte, 28>& i
 
 const Op* store_environment(Cpu& cpu, const Op* op) {
   const auto image = make_environment(cpu, op);
-  store_slow(cpu, operand_address(cpu, op, environment_bytes(op), true), image.data(), environment_bytes(op), Intent::Normal);
+  store_slow(cpu, operand_address(cpu, op, environment_bytes(op), true), image.data(), environment_bytes(op),
+             Intent::Normal);
   set_word(cpu, 0, word(cpu, 0) | 0x3f);  // all masked from now on
   set_word(cpu, 2, word(cpu, 2) & 0x7f7f);
   return op + 1;
@@ -99,7 +101,8 @@ const Op* store_environment(Cpu& cpu, const Op* op) {
 
 const Op* load_environment(Cpu& cpu, const Op* op) {
   std::array<std::byte, 28> image{};
-  load_slow(cpu, operand_address(cpu, op, environment_bytes(op), false), image.data(), environment_bytes(op), Intent::Normal);
+  load_slow(cpu, operand_address(cpu, op, environment_bytes(op), false), image.data(), environment_bytes(op),
+            Intent::Normal);
   take_environment(cpu, op, image);
   return op + 1;
 }
@@ -110,7 +113,8 @@ const Op* save_all(Cpu& cpu, const Op* op) {
   const auto image = make_environment(cpu, op);
   std::copy_n(image.begin(), bytes, all.begin());
   for (std::size_t i = 0; i < 8; ++i) {
-    std::memcpy(all.data() + bytes + i * kStackBytes, cpu.native.fx.data() + kRegisters + i * kRegisterBytes, kStackBytes);
+    std::memcpy(all.data() + bytes + i * kStackBytes, cpu.native.fx.data() + kRegisters + i * kRegisterBytes,
+                kStackBytes);
   }
   const auto total = static_cast<unsigned>(bytes + 8 * kStackBytes);
   store_slow(cpu, operand_address(cpu, op, total, true), all.data(), total, Intent::Normal);
@@ -128,7 +132,8 @@ const Op* restore_all(Cpu& cpu, const Op* op) {
   std::copy_n(all.begin(), bytes, image.begin());
   take_environment(cpu, op, image);
   for (std::size_t i = 0; i < 8; ++i) {
-    std::memcpy(cpu.native.fx.data() + kRegisters + i * kRegisterBytes, all.data() + bytes + i * kStackBytes, kStackBytes);
+    std::memcpy(cpu.native.fx.data() + kRegisters + i * kRegisterBytes, all.data() + bytes + i * kStackBytes,
+                kStackBytes);
   }
   return op + 1;
 }
@@ -138,11 +143,16 @@ const Op* restore_all(Cpu& cpu, const Op* op) {
 Handler select_x87_environment(const Decoded& decoded, Op& op) {
   op.operand_bytes = decoded.instruction.operand_width == 16 ? 2 : 4;
   switch (decoded.mnemonic()) {
-    case ZYDIS_MNEMONIC_FNSTENV: return store_environment;
-    case ZYDIS_MNEMONIC_FLDENV: return load_environment;
-    case ZYDIS_MNEMONIC_FNSAVE: return save_all;
-    case ZYDIS_MNEMONIC_FRSTOR: return restore_all;
-    default: return nullptr;
+    case ZYDIS_MNEMONIC_FNSTENV:
+      return store_environment;
+    case ZYDIS_MNEMONIC_FLDENV:
+      return load_environment;
+    case ZYDIS_MNEMONIC_FNSAVE:
+      return save_all;
+    case ZYDIS_MNEMONIC_FRSTOR:
+      return restore_all;
+    default:
+      return nullptr;
   }
 }
 
