@@ -37,8 +37,9 @@ void PortBus::attach(std::uint16_t first, std::uint16_t count, PortDevice& devic
 }
 
 PortDevice* PortBus::find(std::uint16_t port) const {
-  auto after = std::upper_bound(ranges_.begin(), ranges_.end(), port,
-                                [](std::uint32_t wanted, const Range& range) { return wanted < range.first; });
+  auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), port,
+                       [](std::uint32_t wanted, const Range& range) { return wanted < range.first; });
   if (after == ranges_.begin()) return nullptr;
   const Range& range = *std::prev(after);
   return port < range.end ? range.device : nullptr;
@@ -60,8 +61,9 @@ void MmioBus::attach(std::uint64_t start, std::uint64_t bytes, MmioDevice& devic
 }
 
 const MmioBus::Range* MmioBus::find(std::uint64_t address, unsigned bytes) const {
-  auto after = std::upper_bound(ranges_.begin(), ranges_.end(), address,
-                                [](std::uint64_t wanted, const Range& range) { return wanted < range.start; });
+  auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), address,
+                       [](std::uint64_t wanted, const Range& range) { return wanted < range.start; });
   if (after == ranges_.begin()) return nullptr;
   const Range& range = *std::prev(after);
   return address < range.end && bytes <= range.end - address ? &range : nullptr;

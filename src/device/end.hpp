@@ -6,12 +6,12 @@
 namespace berth::device {
 
 enum class EndKind : std::uint8_t {
-  PowerOff,    // ACPI S5
-  Reset,       // asked for by the guest: keyboard controller, reset register
+  PowerOff,  // ACPI S5
+  Reset,     // asked for by the guest: keyboard controller, reset register
   TripleFault,
-  Panic,       // the guest's kernel said so (pvpanic)
-  DebugExit,   // the test port; `code` is what was written
-  Stopped,     // from outside
+  Panic,      // the guest's kernel said so (pvpanic)
+  DebugExit,  // the test port; `code` is what was written
+  Stopped,    // from outside
 };
 
 struct End {

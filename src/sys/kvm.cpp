@@ -13,7 +13,8 @@ Result<Fd> open_kvm() {
   Fd kvm = TRY(open("/dev/kvm", O_RDWR));
   const int version = TRY(kvm_call(kvm.get(), KVM_GET_API_VERSION, 0UL, "KVM_GET_API_VERSION"));
   if (version != KVM_API_VERSION)
-    return fail(Code::FailedPrecondition, fmt::format("/dev/kvm: version {} of its interface is not 12", version));
+    return fail(Code::FailedPrecondition,
+                fmt::format("/dev/kvm: version {} of its interface is not 12", version));
   return kvm;
 }
 

@@ -20,8 +20,7 @@ Leaf cpuid(std::uint32_t leaf) {
 std::uint64_t published_hz() {
   if (cpuid(0)[0] >= 0x15) {
     const Leaf ratio = cpuid(0x15);
-    if (ratio[0] != 0 && ratio[1] != 0 && ratio[2] != 0)
-      return std::uint64_t{ratio[2]} * ratio[1] / ratio[0];
+    if (ratio[0] != 0 && ratio[1] != 0 && ratio[2] != 0) return std::uint64_t{ratio[2]} * ratio[1] / ratio[0];
   }
   const bool hypervisor = (cpuid(1)[2] >> 31 & 1) != 0;
   if (hypervisor && cpuid(0x40000000)[0] >= 0x40000010 && cpuid(0x40000000)[0] < 0x50000000)

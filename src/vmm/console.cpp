@@ -70,7 +70,8 @@ void Console::write_output() {
     batch.swap(pending_);
     output_changed_.notify_all();
     lock.unlock();
-    if (!broken) broken = !sys::write_all(output_, {reinterpret_cast<const char*>(batch.data()), batch.size()});
+    if (!broken)
+      broken = !sys::write_all(output_, {reinterpret_cast<const char*>(batch.data()), batch.size()});
     batch.clear();
     lock.lock();
   }

@@ -52,8 +52,8 @@ void set_basic(CpuidTable& table, const CpuidBoard& board) {
 
 void set_topology(CpuidTable& table, const CpuidBoard& board) {
   const auto bits = static_cast<std::uint32_t>(std::bit_width(board.count - 1));
-  table.push_back({0xb, 0, true, {0, 1, 0x100, board.index}});                  // threads of a core
-  table.push_back({0xb, 1, true, {bits, board.count, 0x201, board.index}});     // cores
+  table.push_back({0xb, 0, true, {0, 1, 0x100, board.index}});               // threads of a core
+  table.push_back({0xb, 1, true, {bits, board.count, 0x201, board.index}});  // cores
   table.push_back({0xb, 2, true, {0, 0, 2, board.index}});
 }
 

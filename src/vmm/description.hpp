@@ -24,7 +24,7 @@ struct Description {
   std::string command_line;
   std::uint64_t memory_bytes = std::uint64_t{256} << 20;  // "memory": bytes, or a size as "512M"
   unsigned vcpus = 1;
-  std::vector<DiskDescription> disks;  // in order: /dev/vda, /dev/vdb, ...
+  std::vector<DiskDescription> disks;        // in order: /dev/vda, /dev/vdb, ...
   EngineChoice engine = EngineChoice::Auto;  // "auto", "soft" or "kvm"
 };
 

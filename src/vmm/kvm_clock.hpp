@@ -1,5 +1,5 @@
-// KVM's paravirtual clock (Documentation/virt/kvm/x86/msr.rst): the guest gets the frequency and an origin, and
-// reads time from its TSC alone.
+// KVM's paravirtual clock (Documentation/virt/kvm/x86/msr.rst): the guest gets the frequency and an origin,
+// and reads time from its TSC alone.
 #pragma once
 
 #include <cstdint>

@@ -6,7 +6,6 @@
 #include "device/virtio/rng.hpp"
 #include "engine/kvm/backend.hpp"
 #include "engine/soft/backend.hpp"
-#include "engine/soft/backend.hpp"
 #include "sys/mapping.hpp"
 #include "sys/tsc.hpp"
 #include "vmm/console.hpp"
@@ -51,8 +50,8 @@ Result<device::End> run_machine(const Description& description, int input, int o
   VirtualMachine machine(memory, tsc_hz, console->host());
   TRY(machine.add_processors(*backend, description.vcpus));
   TRY(add_devices(description, machine));
-  const x86::CpuState boot = TRY_DURING(fmt::format("cannot load {}", description.kernel),
-                                        load(description, machine));
+  const x86::CpuState boot =
+      TRY_DURING(fmt::format("cannot load {}", description.kernel), load(description, machine));
   console->connect(machine.board().serial());
   machine.start(boot);
   auto end = machine.wait();
@@ -62,24 +61,36 @@ Result<device::End> run_machine(const Description& description, int input, int o
 
 std::string describe(device::End end) {
   switch (end.kind) {
-    case device::EndKind::PowerOff: return "the guest powered off";
-    case device::EndKind::Reset: return "the guest reset itself";
-    case device::EndKind::TripleFault: return fmt::format("the guest's processor {} triple-faulted", end.code);
-    case device::EndKind::Panic: return "the guest's kernel panicked";
-    case device::EndKind::DebugExit: return fmt::format("the guest exited with {:#x}", end.code);
-    case device::EndKind::Stopped: return "the machine was stopped";
+    case device::EndKind::PowerOff:
+      return "the guest powered off";
+    case device::EndKind::Reset:
+      return "the guest reset itself";
+    case device::EndKind::TripleFault:
+      return fmt::format("the guest's processor {} triple-faulted", end.code);
+    case device::EndKind::Panic:
+      return "the guest's kernel panicked";
+    case device::EndKind::DebugExit:
+      return fmt::format("the guest exited with {:#x}", end.code);
+    case device::EndKind::Stopped:
+      return "the machine was stopped";
   }
   return "";
 }
 
 int exit_code(device::End end) {
   switch (end.kind) {
-    case device::EndKind::PowerOff: return 0;
-    case device::EndKind::DebugExit: return static_cast<int>(end.code & 0xff);
-    case device::EndKind::Reset: return 64;
-    case device::EndKind::TripleFault: return 65;
-    case device::EndKind::Panic: return 66;
-    case device::EndKind::Stopped: return 67;
+    case device::EndKind::PowerOff:
+      return 0;
+    case device::EndKind::DebugExit:
+      return static_cast<int>(end.code & 0xff);
+    case device::EndKind::Reset:
+      return 64;
+    case device::EndKind::TripleFault:
+      return 65;
+    case device::EndKind::Panic:
+      return 66;
+    case device::EndKind::Stopped:
+      return 67;
   }
   return 125;
 }

@@ -104,7 +104,8 @@ bool Vcpu::read_msr(std::uint32_t index, std::uint64_t& value) {
 bool Vcpu::write_msr(std::uint32_t index, std::uint64_t value) {
   if (device::LocalApic::owns_msr(index)) return apic_.write_msr(index, value);
   if (!KvmClock::owns_msr(index)) return msrs_.write(index, value);
-  return clock_.write_msr(index, value, engine_->tsc(), timers_.now_ns() - place_.start_ns, place_.realtime_ns);
+  return clock_.write_msr(index, value, engine_->tsc(), timers_.now_ns() - place_.start_ns,
+                          place_.realtime_ns);
 }
 
 engine::CpuidResult Vcpu::cpuid(std::uint32_t leaf, std::uint32_t subleaf) {

@@ -19,10 +19,7 @@ VirtualMachine::VirtualMachine(const guest::GuestMemory& memory, std::uint64_t t
                                device::Serial::Host serial)
     : memory_(memory),
       tsc_hz_(tsc_hz),
-      board_({.end = this,
-              .timers = &timers_,
-              .serial = std::move(serial),
-              .pic_output = [this](bool high) {
+      board_({.end = this, .timers = &timers_, .serial = std::move(serial), .pic_output = [this](bool high) {
                 if (!vcpus_.empty()) vcpus_.front()->pic_pin(high);
               }}) {}
 
@@ -40,7 +37,8 @@ Result<void> VirtualMachine::add_processors(engine::Backend& backend, unsigned c
   for (unsigned index = 0; index < count; ++index) {
     const Vcpu::Place place{index, count, tsc_hz_, start_ns, realtime_ns()};
     vcpus_.push_back(std::make_unique<Vcpu>(place, board_, timers_, memory_, owner));
-    TRY_DURING(fmt::format("cannot make vCPU {} ({})", index, backend.name()), vcpus_.back()->attach(backend));
+    TRY_DURING(fmt::format("cannot make vCPU {} ({})", index, backend.name()),
+               vcpus_.back()->attach(backend));
   }
   return {};
 }

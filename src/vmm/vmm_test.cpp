@@ -19,7 +19,8 @@ TEST(Description, ReadsSizesAndRefusesWhatItDoesNotKnow) {
   EXPECT_EQ(good->engine, EngineChoice::Kvm);
   const auto message = [](const char* text) { return parse_description(text).error().message; };
   EXPECT_NE(message(R"({})").find("machine.kernel"), std::string::npos);
-  EXPECT_NE(message(R"({"kernel": "/k", "vcpus": 9})").find("machine.vcpus: expected 1 to 8"), std::string::npos);
+  EXPECT_NE(message(R"({"kernel": "/k", "vcpus": 9})").find("machine.vcpus: expected 1 to 8"),
+            std::string::npos);
   EXPECT_NE(message(R"({"kernel": "/k", "memry": 1})").find("machine.memry"), std::string::npos);
   EXPECT_NE(message(R"({"kernel": "/k", "engine": "x"})").find("machine.engine"), std::string::npos);
 }
@@ -47,8 +48,9 @@ TEST(Cpuid, AddsTheBoardToTheEnginesFeatures) {
 }
 
 TEST(KvmClock, ScaleConvertsTicksToNanoseconds) {
-  for (const std::uint64_t hz : {std::uint64_t{500'000'000}, std::uint64_t{999'999'999}, std::uint64_t{2'095'992'000},
-                                 std::uint64_t{4'000'000'000}, std::uint64_t{5'700'000'000}}) {
+  for (const std::uint64_t hz :
+       {std::uint64_t{500'000'000}, std::uint64_t{999'999'999}, std::uint64_t{2'095'992'000},
+        std::uint64_t{4'000'000'000}, std::uint64_t{5'700'000'000}}) {
     const TscScale scale = tsc_scale(hz);
     const std::uint64_t ticks = hz * 3600;
     const auto shifted = scale.shift >= 0 ? static_cast<unsigned __int128>(ticks) << scale.shift

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import threading
 
 import pytest
 from paths import BIN, ROOT
@@ -14,12 +15,34 @@ CACHE = ROOT / "build/cache/kernel"
 VMM = BIN / "berth-vmm"
 
 
+def command(directory: pathlib.Path, **description) -> list:
+    """Writes the description; what is not given is small."""
+    path = directory / "machine.json"
+    settings = {key: str(value) if isinstance(value, pathlib.Path) else value for key, value in description.items()}
+    path.write_text(json.dumps({"engine": "soft", "memory": "64M", **settings}))
+    return [VMM, path]
+
+
 def run(directory: pathlib.Path, *, timeout: float = 60, stdin: bytes = b"", **description) -> subprocess.CompletedProcess:
     """Runs one machine to its end; its serial port's output is `stdout`."""
-    path = directory / "machine.json"
-    path.write_text(json.dumps({"engine": "soft", "memory": "64M", **{k: str(v) if isinstance(v, pathlib.Path) else v
-                                                                       for k, v in description.items()}}))
-    return subprocess.run([VMM, path], input=stdin, capture_output=True, timeout=timeout, check=False)
+    return subprocess.run(command(directory, **description), input=stdin, capture_output=True, timeout=timeout, check=False)
+
+
+def converse(directory: pathlib.Path, prompt: bytes, answer: bytes, *, timeout: float = 120, **description) -> tuple[int, bytes]:
+    """Types `answer` once the machine has printed `prompt`, as a kernel forgets what comes before it listens. Gives the exit
+    code and all output."""
+    with subprocess.Popen(command(directory, **description), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as ran:
+        watchdog = threading.Timer(timeout, ran.kill)
+        watchdog.start()
+        output = b""
+        while prompt not in output and (more := ran.stdout.read1()):
+            output += more
+        ran.stdin.write(answer)
+        ran.stdin.flush()
+        output += ran.stdout.read()
+        watchdog.cancel()
+    return ran.returncode, output
 
 
 def multiboot(code: bytes, path: pathlib.Path) -> pathlib.Path:

@@ -14,14 +14,18 @@ def kernel():
     return machine.debian_kernel()
 
 
-def boot(directory, kernel, script, modules=(), timeout=120, **description):
+def described(directory, kernel, script, modules=(), **description) -> dict:
     tree = machine.busybox_tree(directory / "tree", script)
     for name in modules:
         shutil.copy(kernel.modules[f"{name}.ko"], tree)
     initramfs = directory / "initramfs"
     initramfs.write_bytes(machine.archive(tree))
-    description = {"kernel": kernel.vmlinux, "memory": "256M", "command_line": "console=ttyS0 panic=-1 quiet", **description}
-    return machine.run(directory, initramfs=initramfs, timeout=timeout, **description)
+    return {"kernel": kernel.vmlinux, "initramfs": initramfs, "memory": "256M",
+            "command_line": "console=ttyS0 panic=-1 quiet", **description}
+
+
+def boot(directory, kernel, script, modules=(), **description):
+    return machine.run(directory, timeout=120, **described(directory, kernel, script, modules, **description))
 
 
 def test_boots_to_a_shell_that_computes_and_sleeps(kernel, tmp_path):
@@ -31,8 +35,9 @@ def test_boots_to_a_shell_that_computes_and_sleeps(kernel, tmp_path):
 
 
 def test_a_shell_on_the_serial_line_answers(kernel, tmp_path):
-    ended = boot(tmp_path, kernel, "exec $B sh -i", stdin=b"echo $((1234*2))\n/bin/busybox poweroff -f\n")
-    assert ended.returncode == 0 and b"2468" in ended.stdout, ended
+    machine_of = described(tmp_path, kernel, "exec $B sh -i")
+    code, output = machine.converse(tmp_path, b"/ # ", b"echo $((1234*2))\n/bin/busybox poweroff -f\n", **machine_of)
+    assert code == 0 and b"2468" in output, output
 
 
 def test_a_panic_is_no_power_off(kernel, tmp_path):

@@ -16,7 +16,7 @@ Bytes join(std::initializer_list<Bytes> parts);
 // Values.
 Bytes integer(std::uint64_t value);
 Bytes string(std::string_view text);
-Bytes eisa_id(std::string_view id);  // "PNP0A08"
+Bytes eisa_id(std::string_view id);                 // "PNP0A08"
 Bytes package(const std::vector<Bytes>& elements);  // at most 255
 
 // Named objects; names are four characters, `scope` may be a path from the root ("\\_SB_").

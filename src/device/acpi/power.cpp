@@ -29,12 +29,16 @@ std::uint8_t Power::read_byte(std::uint16_t port) {
   const std::lock_guard lock(mutex_);
   switch (port - kPm1Event) {
     case 0:
-    case 1: return byte_of(state_.status, port & 1U);
+    case 1:
+      return byte_of(state_.status, port & 1U);
     case 2:
-    case 3: return byte_of(state_.enable, port & 1U);
+    case 3:
+      return byte_of(state_.enable, port & 1U);
     case 4:
-    case 5: return byte_of(state_.control, port & 1U);
-    default: return 0;
+    case 5:
+      return byte_of(state_.control, port & 1U);
+    default:
+      return 0;
   }
 }
 
@@ -49,13 +53,18 @@ void Power::write_byte(std::uint16_t port, std::uint8_t value) {
   const auto wide = static_cast<std::uint16_t>(value << shift);
   switch (port - kPm1Event) {
     case 0:
-    case 1: state_.status = static_cast<std::uint16_t>(state_.status & ~wide); break;  // writing 1 clears
+    case 1:
+      state_.status = static_cast<std::uint16_t>(state_.status & ~wide);
+      break;  // writing 1 clears
     case 2:
     case 3:
       state_.enable = static_cast<std::uint16_t>(((state_.enable & ~(0xff << shift)) | wide) & kEventBits);
       break;
-    case 5: write_control_high(value); break;
-    default: break;
+    case 5:
+      write_control_high(value);
+      break;
+    default:
+      break;
   }
   update_sci();
 }

@@ -96,8 +96,8 @@ Bytes dsdt(const AcpiBoard& board) {
   const auto sleep = aml::integer(kSleepTypeOff);
   const auto serial = aml::join({aml::io_ports(kCom1, kSerialPorts), aml::irq(kCom1Irq)});
   // Linux believes MCFG only where a motherboard resource reserves the space.
-  const auto ecam =
-      aml::fixed_memory(static_cast<std::uint32_t>(board.ecam_base), static_cast<std::uint32_t>(kEcamBytes), true);
+  const auto ecam = aml::fixed_memory(static_cast<std::uint32_t>(board.ecam_base),
+                                      static_cast<std::uint32_t>(kEcamBytes), true);
   const auto devices = aml::join({
       pci_bridge(board),
       simple_device("COM1", "PNP0501", serial),
@@ -107,8 +107,9 @@ Bytes dsdt(const AcpiBoard& board) {
       processors(board.processors),
   });
   Bytes table = make_table("DSDT", 2);
-  const auto code = aml::join({aml::name("_S5_", aml::package({sleep, sleep, aml::integer(0), aml::integer(0)})),
-                               aml::scope("\\_SB_", devices)});
+  const auto code =
+      aml::join({aml::name("_S5_", aml::package({sleep, sleep, aml::integer(0), aml::integer(0)})),
+                 aml::scope("\\_SB_", devices)});
   table.insert(table.end(), code.begin(), code.end());
   return finish(std::move(table));
 }
@@ -136,9 +137,9 @@ Bytes fadt(std::uint32_t facs_at, std::uint32_t dsdt_at) {
   table[88] = 4;  // lengths of the three register blocks
   table[89] = 2;
   table[91] = 4;
-  put(table, 96, 0xfff, 2);   // no C2
-  put(table, 98, 0xfff, 2);   // no C3
-  table[108] = 0x32;          // CMOS index of the century
+  put(table, 96, 0xfff, 2);  // no C2
+  put(table, 98, 0xfff, 2);  // no C3
+  table[108] = 0x32;         // CMOS index of the century
   put(table, 109, kLegacyDevices | kNoVga, 2);
   put(table, 112, kWbinvd | kC1 | kNoSleepButton | kTimer32 | kResetRegister | kHeadless, 4);
   put_port(table, 116, kResetPort, 8, 1);

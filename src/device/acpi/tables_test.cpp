@@ -15,10 +15,8 @@ namespace berth::device {
 namespace {
 
 constexpr std::uint32_t kAt = 0xe0000;
-constexpr AcpiBoard kBoard{.processors = 8,
-                           .ecam_base = 0xe0000000,
-                           .pci_window_start = 0xc0000000,
-                           .pci_window_end = 0xe0000000};
+constexpr AcpiBoard kBoard{
+    .processors = 8, .ecam_base = 0xe0000000, .pci_window_start = 0xc0000000, .pci_window_end = 0xe0000000};
 
 template <typename T>
 T at(const AcpiTables& tables, std::uint64_t address) {
@@ -80,7 +78,8 @@ TEST(AcpiTables, AnotherReaderUnderstandsTheDsdt) {
   if (!ran) GTEST_SKIP() << "needs iasl (acpica-tools): " << ran.error().message;
   ASSERT_TRUE(text) << text.error().message;
   EXPECT_EQ(ran->exit_code, 0);
-  for (const char* part : {"PNP0A08", "PNP0501", "QEMU0001", "Device (C007)", "_S5", "0xC0000000", "0xDFFFFFFF"})
+  for (const char* part :
+       {"PNP0A08", "PNP0501", "QEMU0001", "Device (C007)", "_S5", "0xC0000000", "0xDFFFFFFF"})
     EXPECT_NE(text->find(part), std::string::npos) << part << " in\n" << *text;
 }
 

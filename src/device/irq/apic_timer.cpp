@@ -23,7 +23,10 @@ std::uint64_t divisor(std::uint32_t divide) {
 }  // namespace
 
 ApicTimer::ApicTimer(Timers& timers, GuestTsc tsc, std::function<void(std::uint8_t)> post)
-    : timers_(timers), tsc_(std::move(tsc)), post_(std::move(post)), timer_(timers.make([this] { expired(); })) {}
+    : timers_(timers),
+      tsc_(std::move(tsc)),
+      post_(std::move(post)),
+      timer_(timers.make([this] { expired(); })) {}
 
 std::uint64_t ApicTimer::period_ns() const {
   return ns_of(state_.initial_count * divisor(state_.divide), kApicTimerHz);

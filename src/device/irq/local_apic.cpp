@@ -11,10 +11,27 @@ constexpr std::uint64_t kAddress = ~std::uint64_t{0xfff};
 
 // Register numbers: the offset divided by 16, or the MSR less 0x800.
 enum Register : std::uint32_t {
-  Id = 0x02, Version = 0x03, Tpr = 0x08, Ppr = 0x0a, Eoi = 0x0b, Ldr = 0x0d, Dfr = 0x0e, Svr = 0x0f,
-  Isr = 0x10, Tmr = 0x18, Irr = 0x20, Esr = 0x28, IcrLow = 0x30, IcrHigh = 0x31,
-  LvtTimer = 0x32, LvtThermal = 0x33, LvtError = 0x37,
-  InitialCount = 0x38, CurrentCount = 0x39, Divide = 0x3e, SelfIpi = 0x3f,
+  Id = 0x02,
+  Version = 0x03,
+  Tpr = 0x08,
+  Ppr = 0x0a,
+  Eoi = 0x0b,
+  Ldr = 0x0d,
+  Dfr = 0x0e,
+  Svr = 0x0f,
+  Isr = 0x10,
+  Tmr = 0x18,
+  Irr = 0x20,
+  Esr = 0x28,
+  IcrLow = 0x30,
+  IcrHigh = 0x31,
+  LvtTimer = 0x32,
+  LvtThermal = 0x33,
+  LvtError = 0x37,
+  InitialCount = 0x38,
+  CurrentCount = 0x39,
+  Divide = 0x3e,
+  SelfIpi = 0x3f,
 };
 
 constexpr std::uint32_t kVersion = 0x50014;  // six LVT entries
@@ -24,7 +41,8 @@ constexpr std::uint32_t kFlatModel = 0xffffffff;
 constexpr unsigned kLint0 = 2, kError = 4;
 // Thermal and performance: vector, mode, mask; LINTs add polarity and trigger; error: vector, mask.
 constexpr std::array<std::uint32_t, 5> kLvtWritable{0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
-constexpr std::uint32_t kSendIllegalVector = 1U << 5, kReceiveIllegalVector = 1U << 6, kIllegalRegister = 1U << 7;
+constexpr std::uint32_t kSendIllegalVector = 1U << 5, kReceiveIllegalVector = 1U << 6,
+                        kIllegalRegister = 1U << 7;
 
 constexpr std::uint32_t kMsrBase = 0x1b, kMsrDeadline = 0x6e0, kMsrFirst = 0x800, kMsrLast = 0x8ff;
 
@@ -79,9 +97,15 @@ void LocalApic::deliver(const ApicMessage& message) {
       if (enabled() && (svr_.load(std::memory_order_relaxed) & kSoftwareEnable) != 0)
         post(message.vector, message.level);
       break;
-    case Delivery::Nmi: owner_.nmi(); break;
-    case Delivery::Init: owner_.init(); break;
-    case Delivery::Startup: owner_.startup(message.vector); break;
+    case Delivery::Nmi:
+      owner_.nmi();
+      break;
+    case Delivery::Init:
+      owner_.init();
+      break;
+    case Delivery::Startup:
+      owner_.startup(message.vector);
+      break;
     case Delivery::Smi:       // there is no system management mode
     case Delivery::External:  // the PIC's pin arrives by passes_pic()
       break;
@@ -175,9 +199,15 @@ void LocalApic::send_ipi(std::uint64_t icr) {
       bus_.send(message, static_cast<std::uint32_t>(destination), (icr >> 11 & 1) != 0);
       break;
     }
-    case 1: deliver(message); break;
-    case 2: bus_.send_all(message, nullptr); break;
-    default: bus_.send_all(message, this); break;
+    case 1:
+      deliver(message);
+      break;
+    case 2:
+      bus_.send_all(message, nullptr);
+      break;
+    default:
+      bus_.send_all(message, this);
+      break;
   }
 }
 
@@ -187,21 +217,36 @@ std::uint32_t LocalApic::read_register(std::uint32_t reg) {
   if (reg >= Irr && reg < Irr + 8) return irr_[reg - Irr];
   if (reg >= LvtThermal && reg <= LvtError) return lvt_[reg - LvtThermal];
   switch (reg) {
-    case Id: return x2apic() ? id_ : id_ << 24;
-    case Version: return kVersion;
-    case Tpr: return tpr_;
-    case Ppr: return processor_priority();
-    case Ldr: return x2apic() ? (id_ >> 4) << 16 | 1U << (id_ & 15) : ldr_.load();
-    case Dfr: return dfr_;
-    case Svr: return svr_;
-    case Esr: return esr_;
-    case IcrLow: return static_cast<std::uint32_t>(icr_);
-    case IcrHigh: return static_cast<std::uint32_t>(icr_ >> 32);
-    case LvtTimer: return timer_.lvt();
-    case InitialCount: return timer_.initial_count();
-    case CurrentCount: return timer_.current_count();
-    case Divide: return timer_.divide();
-    default: return 0;
+    case Id:
+      return x2apic() ? id_ : id_ << 24;
+    case Version:
+      return kVersion;
+    case Tpr:
+      return tpr_;
+    case Ppr:
+      return processor_priority();
+    case Ldr:
+      return x2apic() ? (id_ >> 4) << 16 | 1U << (id_ & 15) : ldr_.load();
+    case Dfr:
+      return dfr_;
+    case Svr:
+      return svr_;
+    case Esr:
+      return esr_;
+    case IcrLow:
+      return static_cast<std::uint32_t>(icr_);
+    case IcrHigh:
+      return static_cast<std::uint32_t>(icr_ >> 32);
+    case LvtTimer:
+      return timer_.lvt();
+    case InitialCount:
+      return timer_.initial_count();
+    case CurrentCount:
+      return timer_.current_count();
+    case Divide:
+      return timer_.divide();
+    default:
+      return 0;
   }
 }
 
@@ -212,27 +257,48 @@ bool LocalApic::write_register(std::uint32_t reg, std::uint32_t value) {
     return true;
   }
   switch (reg) {
-    case Tpr: write_tpr(value); return true;
-    case Eoi: end_of_interrupt(); return true;
-    case Ldr: ldr_ = value & 0xff000000; return !x2apic();
-    case Dfr: dfr_ = value | 0x0fffffff; return !x2apic();
-    case Svr: write_svr(value); return true;
-    case Esr: esr_ = pending_esr_.exchange(0); return true;
+    case Tpr:
+      write_tpr(value);
+      return true;
+    case Eoi:
+      end_of_interrupt();
+      return true;
+    case Ldr:
+      ldr_ = value & 0xff000000;
+      return !x2apic();
+    case Dfr:
+      dfr_ = value | 0x0fffffff;
+      return !x2apic();
+    case Svr:
+      write_svr(value);
+      return true;
+    case Esr:
+      esr_ = pending_esr_.exchange(0);
+      return true;
     case IcrLow:
       icr_ = (icr_ & ~std::uint64_t{0xffffffff}) | (value & 0xfffff & ~(1U << 12));
       send_ipi(icr_);
       return true;
-    case IcrHigh: icr_ = (icr_ & 0xffffffff) | std::uint64_t{value} << 32; return !x2apic();
+    case IcrHigh:
+      icr_ = (icr_ & 0xffffffff) | std::uint64_t{value} << 32;
+      return !x2apic();
     case LvtTimer:
       timer_.write_lvt(value | ((svr_ & kSoftwareEnable) == 0 ? kMasked : 0));
       return true;
-    case InitialCount: timer_.write_initial_count(value); return true;
-    case Divide: timer_.write_divide(value); return true;
-    default: return false;
+    case InitialCount:
+      timer_.write_initial_count(value);
+      return true;
+    case Divide:
+      timer_.write_divide(value);
+      return true;
+    default:
+      return false;
   }
 }
 
-std::uint32_t LocalApic::read(std::uint32_t offset) { return (offset & 15) == 0 ? read_register(offset >> 4) : 0; }
+std::uint32_t LocalApic::read(std::uint32_t offset) {
+  return (offset & 15) == 0 ? read_register(offset >> 4) : 0;
+}
 
 void LocalApic::write(std::uint32_t offset, std::uint32_t value) {
   if ((offset & 15) == 0 && !write_register(offset >> 4, value)) error(kIllegalRegister);
@@ -252,7 +318,8 @@ bool LocalApic::read_msr(std::uint32_t index, std::uint64_t& value) {
     return true;
   }
   const std::uint32_t reg = index - kMsrFirst;
-  if (!x2apic() || reg > SelfIpi || reg == Dfr || reg == IcrHigh || reg == Eoi || reg == SelfIpi) return false;
+  if (!x2apic() || reg > SelfIpi || reg == Dfr || reg == IcrHigh || reg == Eoi || reg == SelfIpi)
+    return false;
   value = reg == IcrLow ? icr_ : read_register(reg);
   return true;
 }
@@ -295,8 +362,16 @@ bool LocalApic::write_base(std::uint64_t value) {
 }
 
 LocalApicState LocalApic::save() const {
-  LocalApicState state{.base_msr = base_msr_, .ldr = ldr_, .dfr = dfr_, .svr = svr_, .tpr = tpr_, .esr = esr_,
-                       .pending_esr = pending_esr_, .icr = icr_, .isr = isr_, .timer = timer_.save()};
+  LocalApicState state{.base_msr = base_msr_,
+                       .ldr = ldr_,
+                       .dfr = dfr_,
+                       .svr = svr_,
+                       .tpr = tpr_,
+                       .esr = esr_,
+                       .pending_esr = pending_esr_,
+                       .icr = icr_,
+                       .isr = isr_,
+                       .timer = timer_.save()};
   for (std::size_t i = 0; i < lvt_.size(); ++i) state.lvt[i] = lvt_[i];
   for (std::size_t i = 0; i < irr_.size(); ++i) {
     state.irr[i] = irr_[i];

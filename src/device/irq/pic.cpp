@@ -54,8 +54,12 @@ void end_of_interrupt(PicChip& chip, std::uint8_t value) {
   const unsigned command = value >> 5;
   const std::uint8_t named = value & 7;
   switch (command) {
-    case 0: chip.rotate_on_auto_eoi = false; break;
-    case 4: chip.rotate_on_auto_eoi = true; break;
+    case 0:
+      chip.rotate_on_auto_eoi = false;
+      break;
+    case 4:
+      chip.rotate_on_auto_eoi = true;
+      break;
     case 1:
     case 5:
       if (const auto step = first_of(chip, chip.isr)) {
@@ -69,8 +73,11 @@ void end_of_interrupt(PicChip& chip, std::uint8_t value) {
       chip.isr &= static_cast<std::uint8_t>(~bit(named));
       if (command == 7) chip.lowest = named;
       break;
-    case 6: chip.lowest = named; break;
-    default: break;
+    case 6:
+      chip.lowest = named;
+      break;
+    default:
+      break;
   }
 }
 
@@ -95,13 +102,17 @@ void write_data(PicChip& chip, std::uint8_t value) {
       chip.vector_base = value & 0xf8;
       chip.init_step = 3;  // always cascaded here
       break;
-    case 3: chip.init_step = chip.needs_icw4 ? 4 : 0; break;
+    case 3:
+      chip.init_step = chip.needs_icw4 ? 4 : 0;
+      break;
     case 4:
       chip.auto_eoi = (value & 2) != 0;
       chip.special_fully_nested = (value & 0x10) != 0;
       chip.init_step = 0;
       break;
-    default: chip.imr = value; break;
+    default:
+      chip.imr = value;
+      break;
   }
 }
 

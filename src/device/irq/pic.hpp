@@ -16,7 +16,7 @@ struct PicChip {
   std::uint8_t lines = 0;  // their level now
   std::uint8_t elcr = 0;   // 1: level-triggered
   std::uint8_t vector_base = 0;
-  std::uint8_t lowest = 7;  // the line of lowest priority
+  std::uint8_t lowest = 7;     // the line of lowest priority
   std::uint8_t init_step = 0;  // which ICW comes next; 0: initialised
   bool needs_icw4 = false, auto_eoi = false, rotate_on_auto_eoi = false, special_mask = false;
   bool read_isr = false, poll = false, special_fully_nested = false;

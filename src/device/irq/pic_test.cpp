@@ -17,7 +17,9 @@ class PicTest : public testing::Test {
       out(port + 1, 0x00);  // nothing masked
     }
   }
-  void out(int port, int value) { bus_.write(static_cast<std::uint16_t>(port), 1, static_cast<std::uint32_t>(value)); }
+  void out(int port, int value) {
+    bus_.write(static_cast<std::uint16_t>(port), 1, static_cast<std::uint32_t>(value));
+  }
   unsigned in(int port) { return bus_.read(static_cast<std::uint16_t>(port), 1); }
 
   bool pin_ = false;

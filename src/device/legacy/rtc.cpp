@@ -41,18 +41,25 @@ std::uint8_t Rtc::read_time(std::uint8_t reg) const {
   ::gmtime_r(&seconds, &time);
   const auto part = [&](int value) { return encode(static_cast<unsigned>(value)); };
   switch (reg) {
-    case kSeconds: return part(time.tm_sec);
-    case kMinutes: return part(time.tm_min);
+    case kSeconds:
+      return part(time.tm_sec);
+    case kMinutes:
+      return part(time.tm_min);
     case kHours: {
       if ((state_.cmos[kStatusB] & k24Hours) != 0) return part(time.tm_hour);
       const int hour = time.tm_hour % 12 == 0 ? 12 : time.tm_hour % 12;
       return static_cast<std::uint8_t>(part(hour) | (time.tm_hour >= 12 ? kPm : 0));
     }
-    case kWeekday: return part(time.tm_wday + 1);
-    case kDay: return part(time.tm_mday);
-    case kMonth: return part(time.tm_mon + 1);
-    case kYear: return part(time.tm_year % 100);
-    default: return part((time.tm_year + 1900) / 100);
+    case kWeekday:
+      return part(time.tm_wday + 1);
+    case kDay:
+      return part(time.tm_mday);
+    case kMonth:
+      return part(time.tm_mon + 1);
+    case kYear:
+      return part(time.tm_year % 100);
+    default:
+      return part((time.tm_year + 1900) / 100);
   }
 }
 
@@ -63,18 +70,30 @@ void Rtc::write_time(std::uint8_t reg, std::uint8_t value) {
   ::gmtime_r(&before, &time);
   const int number = static_cast<int>(decode(reg == kHours ? value & 0x7f : value));
   switch (reg) {
-    case kSeconds: time.tm_sec = number; break;
-    case kMinutes: time.tm_min = number; break;
+    case kSeconds:
+      time.tm_sec = number;
+      break;
+    case kMinutes:
+      time.tm_min = number;
+      break;
     case kHours:
       time.tm_hour = number;
-      if ((state_.cmos[kStatusB] & k24Hours) == 0)
-        time.tm_hour = number % 12 + ((value & kPm) != 0 ? 12 : 0);
+      if ((state_.cmos[kStatusB] & k24Hours) == 0) time.tm_hour = number % 12 + ((value & kPm) != 0 ? 12 : 0);
       break;
-    case kDay: time.tm_mday = number; break;
-    case kMonth: time.tm_mon = number - 1; break;
-    case kYear: time.tm_year = (time.tm_year + 1900) / 100 * 100 + number - 1900; break;
-    case kCentury: time.tm_year = number * 100 + (time.tm_year + 1900) % 100 - 1900; break;
-    default: return;  // the day of the week follows from the date
+    case kDay:
+      time.tm_mday = number;
+      break;
+    case kMonth:
+      time.tm_mon = number - 1;
+      break;
+    case kYear:
+      time.tm_year = (time.tm_year + 1900) / 100 * 100 + number - 1900;
+      break;
+    case kCentury:
+      time.tm_year = number * 100 + (time.tm_year + 1900) % 100 - 1900;
+      break;
+    default:
+      return;  // the day of the week follows from the date
   }
   const std::time_t after = ::timegm(&time);
   state_.offset_s += after - before;

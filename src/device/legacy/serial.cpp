@@ -19,8 +19,8 @@ constexpr std::uint8_t kLcrDivisor = 0x80;
 constexpr std::uint8_t kMcrOut2 = 0x08;
 constexpr std::uint8_t kMcrLoop = 0x10;
 constexpr std::uint8_t kLsrReady = 0x01;
-constexpr std::uint8_t kLsrIdle = 0x60;          // holding and shift register empty
-constexpr std::uint8_t kMsrConnected = 0xb0;     // carrier, data set ready, clear to send
+constexpr std::uint8_t kLsrIdle = 0x60;       // holding and shift register empty
+constexpr std::uint8_t kMsrConnected = 0xb0;  // carrier, data set ready, clear to send
 constexpr std::array<std::uint8_t, 4> kTriggers{1, 4, 8, 14};
 
 }  // namespace
@@ -81,21 +81,33 @@ std::uint8_t Serial::read_byte(std::uint16_t port) {
     const std::lock_guard lock(mutex_);
     const bool divisor = (state_.lcr & kLcrDivisor) != 0;
     switch (port - base_) {
-      case Data: value = divisor ? static_cast<std::uint8_t>(state_.divisor) : read_data(drained); break;
-      case Ier: value = divisor ? static_cast<std::uint8_t>(state_.divisor >> 8) : state_.ier; break;
+      case Data:
+        value = divisor ? static_cast<std::uint8_t>(state_.divisor) : read_data(drained);
+        break;
+      case Ier:
+        value = divisor ? static_cast<std::uint8_t>(state_.divisor >> 8) : state_.ier;
+        break;
       case IirFcr:
         value = identify();
         if (value == kIirEmpty) state_.thre_pending = false;
         if ((state_.fcr & kFcrEnable) != 0) value |= 0xc0;
         break;
-      case Lcr: value = state_.lcr; break;
-      case Mcr: value = state_.mcr; break;
-      case Lsr: value = kLsrIdle | (state_.count > 0 ? kLsrReady : 0); break;
+      case Lcr:
+        value = state_.lcr;
+        break;
+      case Mcr:
+        value = state_.mcr;
+        break;
+      case Lsr:
+        value = kLsrIdle | (state_.count > 0 ? kLsrReady : 0);
+        break;
       case Msr:
         value = modem_status();
         state_.modem_delta = 0;
         break;
-      default: value = state_.scr; break;
+      default:
+        value = state_.scr;
+        break;
     }
     update_line();
   }
@@ -120,7 +132,9 @@ void Serial::write_control(unsigned reg, std::uint8_t value) {
       if ((value & kFcrClearReceived) != 0 || ((value ^ state_.fcr) & kFcrEnable) != 0) state_.count = 0;
       state_.fcr = value & 0xc9;
       break;
-    case Lcr: state_.lcr = value; break;
+    case Lcr:
+      state_.lcr = value;
+      break;
     case Mcr: {
       const std::uint8_t before = modem_status();
       state_.mcr = value & 0x1f;
@@ -129,8 +143,11 @@ void Serial::write_control(unsigned reg, std::uint8_t value) {
       state_.modem_delta |= static_cast<std::uint8_t>((changed >> 4) & ((before & 0x40) != 0 ? 0x0f : 0x0b));
       break;
     }
-    case Scr: state_.scr = value; break;
-    default: break;  // LSR and MSR are read-only
+    case Scr:
+      state_.scr = value;
+      break;
+    default:
+      break;  // LSR and MSR are read-only
   }
 }
 

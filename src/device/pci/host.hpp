@@ -1,5 +1,6 @@
 // The host bridge: bus 0 with up to 32 single-function devices, reached by ports 0xcf8-0xcff and by ECAM
-// (PCI Express 3.0, 7.2.2); and the memory window of their BARs. The reset register 0xcf9 lies among its ports.
+// (PCI Express 3.0, 7.2.2); and the memory window of their BARs. The reset register 0xcf9 lies among its
+// ports.
 #pragma once
 
 #include <array>

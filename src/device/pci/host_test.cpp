@@ -9,7 +9,9 @@ namespace {
 
 class Counter final : public PciFunction {
  public:
-  Counter() : PciFunction({.vendor = 0x1234, .device = 0x5678, .class_code = 0xff0000}) { add_bar(0, 0x4000); }
+  Counter() : PciFunction({.vendor = 0x1234, .device = 0x5678, .class_code = 0xff0000}) {
+    add_bar(0, 0x4000);
+  }
   std::uint64_t bar_read(unsigned bar, std::uint64_t offset, unsigned) override { return bar << 16 | offset; }
   void bar_write(unsigned, std::uint64_t offset, unsigned, std::uint64_t value) override {
     last = {offset, value};

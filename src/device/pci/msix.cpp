@@ -59,7 +59,8 @@ void Msix::deliver(unsigned vector) {
 void Msix::flush() {
   if (!state_.enabled || state_.masked || state_.pending == 0) return;
   for (unsigned vector = 0; vector < vectors_; ++vector)
-    if ((state_.pending >> vector & 1) != 0 && (state_.table[vector][kControl] & kVectorMasked) == 0) deliver(vector);
+    if ((state_.pending >> vector & 1) != 0 && (state_.table[vector][kControl] & kVectorMasked) == 0)
+      deliver(vector);
 }
 
 void Msix::signal(unsigned vector) {

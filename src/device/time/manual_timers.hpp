@@ -28,7 +28,8 @@ class ManualTimers final : public Timers {
 
  private:
   struct Entry final : Timer {
-    Entry(ManualTimers& owner, std::function<void()> callback) : timers(owner), expired(std::move(callback)) {}
+    Entry(ManualTimers& owner, std::function<void()> callback)
+        : timers(owner), expired(std::move(callback)) {}
     ~Entry() override { disarm(); }
     void arm(std::uint64_t deadline_ns) override {
       disarm();

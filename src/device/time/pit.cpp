@@ -39,10 +39,14 @@ bool output_at(const PitChannel& channel, std::uint64_t now_ns) {
   const std::uint64_t ticks = elapsed(channel, now_ns);
   switch (channel.mode) {
     case 0:
-    case 1: return channel.loaded && ticks >= channel.reload;
-    case 2: return !channel.loaded || ticks % channel.reload != channel.reload - 1;
-    case 3: return !channel.loaded || ticks % channel.reload < (channel.reload + 1) / 2;
-    default: return !channel.loaded || ticks != channel.reload;
+    case 1:
+      return channel.loaded && ticks >= channel.reload;
+    case 2:
+      return !channel.loaded || ticks % channel.reload != channel.reload - 1;
+    case 3:
+      return !channel.loaded || ticks % channel.reload < (channel.reload + 1) / 2;
+    default:
+      return !channel.loaded || ticks != channel.reload;
   }
 }
 

@@ -23,8 +23,8 @@ class TimerQueue final : public Timers {
   void run();
 
   std::mutex mutex_;
-  std::condition_variable changed_;          // something is due earlier, or the end
-  std::condition_variable fired_;            // a callback has returned
+  std::condition_variable changed_;           // something is due earlier, or the end
+  std::condition_variable fired_;             // a callback has returned
   std::multimap<std::uint64_t, Entry*> due_;  // by deadline
   Entry* firing_ = nullptr;
   bool stop_ = false;

@@ -23,7 +23,8 @@ struct Header {
 
 }  // namespace
 
-Result<std::unique_ptr<VirtioBlock>> VirtioBlock::open(const std::string& path, bool read_only, std::string id) {
+Result<std::unique_ptr<VirtioBlock>> VirtioBlock::open(const std::string& path, bool read_only,
+                                                       std::string id) {
   sys::Fd file = TRY(sys::open(path, read_only ? O_RDONLY : O_RDWR));
   const off_t end = ::lseek(file.get(), 0, SEEK_END);
   if (end < 0) return fail_errno(fmt::format("cannot find the size of disk {}", path));
@@ -51,12 +52,14 @@ std::uint64_t VirtioBlock::config_read(unsigned offset, unsigned bytes) {
   return value;
 }
 
-std::uint8_t VirtioBlock::transfer(const Chain& chain, std::uint64_t sector, bool write, std::uint32_t& written) {
+std::uint8_t VirtioBlock::transfer(const Chain& chain, std::uint64_t sector, bool write,
+                                   std::uint32_t& written) {
   // The data lies between header and status: the readable part after 16 bytes, the writable one but the last.
   const std::size_t skip = write ? sizeof(Header) : 0;
   const auto& buffers = write ? chain.readable : chain.writable;
   const std::size_t length = (write ? chain.readable_bytes() : chain.writable_bytes()) - (write ? skip : 1);
-  if (sector > bytes_ / kSector || length > bytes_ - sector * kSector || length % kSector != 0) return kIoError;
+  if (sector > bytes_ / kSector || length > bytes_ - sector * kSector || length % kSector != 0)
+    return kIoError;
   if (write && read_only_) return kIoError;
   vectors_.clear();
   std::size_t to_skip = skip, left = length;
@@ -79,8 +82,8 @@ std::uint8_t VirtioBlock::transfer(const Chain& chain, std::uint64_t sector, boo
 
 std::uint8_t VirtioBlock::give_id(const Chain& chain, std::uint32_t& written) const {
   const std::size_t room = chain.writable_bytes() - 1;
-  written = static_cast<std::uint32_t>(
-      chain.write(std::as_bytes(std::span(id_.data(), std::min(room, kIdBytes)))));
+  written =
+      static_cast<std::uint32_t>(chain.write(std::as_bytes(std::span(id_.data(), std::min(room, kIdBytes)))));
   return kOk;
 }
 
@@ -91,11 +94,20 @@ std::uint32_t VirtioBlock::serve(const Chain& chain) {
   std::uint32_t written = 0;
   std::uint8_t status = kUnsupported;
   switch (header.type) {
-    case kIn: status = transfer(chain, header.sector, false, written); break;
-    case kOut: status = transfer(chain, header.sector, true, written); break;
-    case kFlush: status = read_only_ || ::fdatasync(file_.get()) == 0 ? kOk : kIoError; break;
-    case kGetId: status = give_id(chain, written); break;
-    default: break;
+    case kIn:
+      status = transfer(chain, header.sector, false, written);
+      break;
+    case kOut:
+      status = transfer(chain, header.sector, true, written);
+      break;
+    case kFlush:
+      status = read_only_ || ::fdatasync(file_.get()) == 0 ? kOk : kIoError;
+      break;
+    case kGetId:
+      status = give_id(chain, written);
+      break;
+    default:
+      break;
   }
   chain.write(std::as_bytes(std::span(&status, 1)), writable - 1);
   return written + 1;

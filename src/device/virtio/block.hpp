@@ -13,8 +13,8 @@ namespace berth::device {
 
 class VirtioBlock final : public VirtioDevice {
  public:
-  // `id` is what the guest sees as serial number, 20 characters of it. The file's size, in whole sectors of 512
-  // bytes, is the disk's.
+  // `id` is what the guest sees as serial number, 20 characters of it. The file's size, in whole sectors of
+  // 512 bytes, is the disk's.
   static Result<std::unique_ptr<VirtioBlock>> open(const std::string& path, bool read_only, std::string id);
 
   std::uint16_t type() const override { return 2; }

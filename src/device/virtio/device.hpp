@@ -16,7 +16,7 @@ class VirtioTransport {
   virtual Queue& queue(unsigned index) = 0;
   virtual void interrupt(unsigned queue) = 0;  // where the driver wants it
   virtual void config_changed() = 0;
-  virtual void broken() = 0;  // the driver broke the rules: needs a reset
+  virtual void broken() = 0;         // the driver broke the rules: needs a reset
   virtual bool running() const = 0;  // DRIVER_OK, and not broken
 };
 
@@ -24,8 +24,8 @@ class VirtioTransport {
 class VirtioDevice {
  public:
   virtual ~VirtioDevice() = default;
-  virtual std::uint16_t type() const = 0;            // Virtual I/O Device 1.2, 5
-  virtual std::uint32_t class_code() const = 0;      // PCI's
+  virtual std::uint16_t type() const = 0;               // Virtual I/O Device 1.2, 5
+  virtual std::uint32_t class_code() const = 0;         // PCI's
   virtual std::uint64_t features() const { return 0; }  // beyond VERSION_1
   virtual unsigned queues() const = 0;
   // The device's own configuration: `offset` + `bytes` is at most 4096; what does not exist reads as 0.

@@ -10,7 +10,8 @@ namespace berth::device {
 
 class DriverRing {
  public:
-  static constexpr std::uint64_t kDescriptors = 0x1000, kAvailable = 0x2000, kUsed = 0x3000, kBuffers = 0x10000;
+  static constexpr std::uint64_t kDescriptors = 0x1000, kAvailable = 0x2000, kUsed = 0x3000,
+                                 kBuffers = 0x10000;
   struct Buffer {
     std::uint64_t address;
     std::uint32_t bytes;
@@ -19,7 +20,8 @@ class DriverRing {
 
   DriverRing(const guest::GuestMemory& memory, std::uint16_t size) : memory_(memory), size_(size) {}
   QueueState state() const {
-    return {.size = size_, .ready = true, .descriptors = kDescriptors, .available = kAvailable, .used = kUsed};
+    return {
+        .size = size_, .ready = true, .descriptors = kDescriptors, .available = kAvailable, .used = kUsed};
   }
   template <typename T>
   void put(std::uint64_t address, const T& value) const {

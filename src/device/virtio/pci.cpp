@@ -21,10 +21,22 @@ constexpr std::uint16_t kMsixEnable = 1 << 15, kMsixMaskAll = 1 << 14;
 
 // Offsets of struct virtio_pci_common_cfg (4.1.4.3).
 enum Common : unsigned {
-  DeviceFeatureSelect = 0x00, DeviceFeature = 0x04, DriverFeatureSelect = 0x08, DriverFeature = 0x0c,
-  ConfigVector = 0x10, NumQueues = 0x12, Status = 0x14, ConfigGeneration = 0x15, QueueSelect = 0x16,
-  QueueSize = 0x18, QueueVector = 0x1a, QueueEnable = 0x1c, QueueNotifyOff = 0x1e,
-  QueueDesc = 0x20, QueueDriver = 0x28, QueueDevice = 0x30,
+  DeviceFeatureSelect = 0x00,
+  DeviceFeature = 0x04,
+  DriverFeatureSelect = 0x08,
+  DriverFeature = 0x0c,
+  ConfigVector = 0x10,
+  NumQueues = 0x12,
+  Status = 0x14,
+  ConfigGeneration = 0x15,
+  QueueSelect = 0x16,
+  QueueSize = 0x18,
+  QueueVector = 0x1a,
+  QueueEnable = 0x1c,
+  QueueNotifyOff = 0x1e,
+  QueueDesc = 0x20,
+  QueueDriver = 0x28,
+  QueueDevice = 0x30,
 };
 constexpr std::uint8_t kDriverOk = 4, kFeaturesOk = 8, kNeedsReset = 64;
 constexpr std::uint64_t kIndirect = std::uint64_t{1} << 28, kVersion1 = std::uint64_t{1} << 32;
@@ -68,8 +80,8 @@ void VirtioPci::add_capabilities() {
   add(kDeviceCfg, kDeviceAt);
   add(kNotifyCfg, kNotifyAt, true);
   const auto last = static_cast<std::uint8_t>(msix_.vectors() - 1);
-  const std::array<std::uint8_t, 10> msix{last, 0, kMsixBar, 0, 0, 0, kMsixBar | (kMsixPendingAt & 0xff),
-                                          kMsixPendingAt >> 8, 0, 0};
+  const std::array<std::uint8_t, 10> msix{
+      last, 0, kMsixBar, 0, 0, 0, kMsixBar | (kMsixPendingAt & 0xff), kMsixPendingAt >> 8, 0, 0};
   msix_capability_ = add_capability(kMsixCapability, msix);
   make_writable(msix_capability_ + 3, std::array<std::uint8_t, 1>{(kMsixEnable | kMsixMaskAll) >> 8});
 }
@@ -114,7 +126,8 @@ void VirtioPci::set_status(std::uint8_t status) {
   const std::uint8_t before = common_.status;
   common_.status = status | (before & kNeedsReset);
   // What was not offered, or a driver from before 1.0, is not accepted: FEATURES_OK stays clear.
-  const bool acceptable = (common_.driver_features & ~offered()) == 0 && (common_.driver_features & kVersion1) != 0;
+  const bool acceptable =
+      (common_.driver_features & ~offered()) == 0 && (common_.driver_features & kVersion1) != 0;
   if (!acceptable) common_.status &= static_cast<std::uint8_t>(~(kFeaturesOk | kDriverOk));
   if ((common_.status & ~before & kDriverOk) != 0) device_->activate(common_.driver_features);
 }
@@ -127,35 +140,55 @@ std::uint64_t VirtioPci::queue_read(unsigned offset) const {
   if (common_.queue_select >= queues_.size()) return 0;
   const QueueState& state = queues_[common_.queue_select].state();
   switch (offset) {
-    case QueueSize: return state.size;
-    case QueueVector: return state.vector;
-    case QueueEnable: return state.ready ? 1 : 0;
-    case QueueNotifyOff: return common_.queue_select;
-    case QueueDesc: return state.descriptors;
-    case QueueDesc + 4: return state.descriptors >> 32;
-    case QueueDriver: return state.available;
-    case QueueDriver + 4: return state.available >> 32;
-    case QueueDevice: return state.used;
-    case QueueDevice + 4: return state.used >> 32;
-    default: return 0;
+    case QueueSize:
+      return state.size;
+    case QueueVector:
+      return state.vector;
+    case QueueEnable:
+      return state.ready ? 1 : 0;
+    case QueueNotifyOff:
+      return common_.queue_select;
+    case QueueDesc:
+      return state.descriptors;
+    case QueueDesc + 4:
+      return state.descriptors >> 32;
+    case QueueDriver:
+      return state.available;
+    case QueueDriver + 4:
+      return state.available >> 32;
+    case QueueDevice:
+      return state.used;
+    case QueueDevice + 4:
+      return state.used >> 32;
+    default:
+      return 0;
   }
 }
 
 std::uint64_t VirtioPci::common_read(unsigned offset) const {
   switch (offset) {
-    case DeviceFeatureSelect: return common_.device_feature_select;
+    case DeviceFeatureSelect:
+      return common_.device_feature_select;
     case DeviceFeature:
       return common_.device_feature_select < 2 ? offered() >> (32 * common_.device_feature_select) : 0;
-    case DriverFeatureSelect: return common_.driver_feature_select;
+    case DriverFeatureSelect:
+      return common_.driver_feature_select;
     case DriverFeature:
-      return common_.driver_feature_select < 2 ? common_.driver_features >> (32 * common_.driver_feature_select)
-                                               : 0;
-    case ConfigVector: return common_.config_vector;
-    case NumQueues: return queues_.size();
-    case Status: return common_.status;
-    case ConfigGeneration: return common_.config_generation;
-    case QueueSelect: return common_.queue_select;
-    default: return queue_read(offset);
+      return common_.driver_feature_select < 2
+                 ? common_.driver_features >> (32 * common_.driver_feature_select)
+                 : 0;
+    case ConfigVector:
+      return common_.config_vector;
+    case NumQueues:
+      return queues_.size();
+    case Status:
+      return common_.status;
+    case ConfigGeneration:
+      return common_.config_generation;
+    case QueueSelect:
+      return common_.queue_select;
+    default:
+      return queue_read(offset);
   }
 }
 
@@ -170,9 +203,12 @@ void VirtioPci::queue_write(unsigned offset, unsigned bytes, std::uint64_t value
   const bool both = bytes == 8;
   switch (offset) {
     case QueueSize:
-      if (value <= kMaxQueueSize && std::has_single_bit(value)) state.size = static_cast<std::uint16_t>(value);
+      if (value <= kMaxQueueSize && std::has_single_bit(value))
+        state.size = static_cast<std::uint16_t>(value);
       break;
-    case QueueEnable: state.ready = value == 1; break;
+    case QueueEnable:
+      state.ready = value == 1;
+      break;
     case QueueDesc:
     case QueueDesc + 4:
       state.descriptors = both ? value : replace_half(state.descriptors, offset != QueueDesc, value);
@@ -185,24 +221,37 @@ void VirtioPci::queue_write(unsigned offset, unsigned bytes, std::uint64_t value
     case QueueDevice + 4:
       state.used = both ? value : replace_half(state.used, offset != QueueDevice, value);
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
 void VirtioPci::common_write(unsigned offset, unsigned bytes, std::uint64_t value) {
   const auto word = static_cast<std::uint32_t>(value);
   switch (offset) {
-    case DeviceFeatureSelect: common_.device_feature_select = word; break;
-    case DriverFeatureSelect: common_.driver_feature_select = word; break;
+    case DeviceFeatureSelect:
+      common_.device_feature_select = word;
+      break;
+    case DriverFeatureSelect:
+      common_.driver_feature_select = word;
+      break;
     case DriverFeature:
       if ((common_.status & kFeaturesOk) == 0 && common_.driver_feature_select < 2)
         common_.driver_features =
             replace_half(common_.driver_features, common_.driver_feature_select == 1, word);
       break;
-    case ConfigVector: common_.config_vector = checked_vector(value); break;
-    case Status: set_status(static_cast<std::uint8_t>(value)); break;
-    case QueueSelect: common_.queue_select = static_cast<std::uint16_t>(value); break;
-    default: queue_write(offset, bytes, value); break;
+    case ConfigVector:
+      common_.config_vector = checked_vector(value);
+      break;
+    case Status:
+      set_status(static_cast<std::uint8_t>(value));
+      break;
+    case QueueSelect:
+      common_.queue_select = static_cast<std::uint16_t>(value);
+      break;
+    default:
+      queue_write(offset, bytes, value);
+      break;
   }
 }
 
@@ -220,8 +269,10 @@ std::uint64_t VirtioPci::bar_read(unsigned bar, std::uint64_t offset, unsigned b
       isr_ = 0;
       return value;
     }
-    case kDeviceAt: return within + bytes <= kPartBytes ? device_->config_read(within, bytes) : 0;
-    default: return 0;
+    case kDeviceAt:
+      return within + bytes <= kPartBytes ? device_->config_read(within, bytes) : 0;
+    default:
+      return 0;
   }
 }
 
@@ -230,14 +281,18 @@ void VirtioPci::bar_write(unsigned bar, std::uint64_t offset, unsigned bytes, st
   const std::lock_guard lock(mutex_);
   const auto within = static_cast<unsigned>(offset % kPartBytes);
   switch (offset - within) {
-    case kCommonAt: common_write(within, bytes, value); break;
+    case kCommonAt:
+      common_write(within, bytes, value);
+      break;
     case kDeviceAt:
       if (within + bytes <= kPartBytes) device_->config_write(within, bytes, value);
       break;
     case kNotifyAt:
-      if (within / kNotifyMultiplier < queues_.size() && running()) device_->notify(within / kNotifyMultiplier);
+      if (within / kNotifyMultiplier < queues_.size() && running())
+        device_->notify(within / kNotifyMultiplier);
       break;
-    default: break;
+    default:
+      break;
   }
 }
 

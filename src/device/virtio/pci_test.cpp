@@ -67,7 +67,8 @@ class VirtioTest : public testing::Test {
     device.bar_write(0, 0x1c, 2, 1);
     device.bar_write(0, 0x14, 1, 0x0f);
   }
-  std::uint8_t request(VirtioPci& device, std::uint32_t type, std::uint64_t sector, std::uint32_t bytes, bool write) {
+  std::uint8_t request(VirtioPci& device, std::uint32_t type, std::uint64_t sector, std::uint32_t bytes,
+                       bool write) {
     ring_.put(kBuffers, type);
     ring_.put(kBuffers + 8, sector);
     ring_.put(kBuffers + 0x8000, std::uint8_t{0xee});
@@ -130,7 +131,8 @@ TEST_F(VirtioTest, DiskReadsWritesAndIdentifies) {
   EXPECT_EQ(request(*device, 1, 7, 512, true), 0);
   EXPECT_EQ(sys::read_file(path_)->substr(7 * 512, 8), "XXXXXXXX");
   EXPECT_EQ(request(*device, 8, 0, 20, false), 0);
-  EXPECT_STREQ(reinterpret_cast<const char*>(memory_.at(guest::Gpa{kBuffers + 0x1000}, 20).data()), "serial-1");
+  EXPECT_STREQ(reinterpret_cast<const char*>(memory_.at(guest::Gpa{kBuffers + 0x1000}, 20).data()),
+               "serial-1");
   EXPECT_EQ(request(*device, 77, 0, 512, false), 2) << "unsupported";
 }
 

@@ -81,7 +81,8 @@ bool Queue::walk(Chain& chain, std::span<const std::byte> table, std::uint16_t f
     if ((descriptor.flags & kIndirect) != 0) {
       // A table of its own ends the chain, and holds no further tables (2.7.5.3).
       const auto inner = memory_.at(guest::Gpa{descriptor.address}, descriptor.bytes);
-      if (indirect || (descriptor.flags & kNext) != 0 || inner.empty() || inner.size() % kDescriptorBytes != 0)
+      if (indirect || (descriptor.flags & kNext) != 0 || inner.empty() ||
+          inner.size() % kDescriptorBytes != 0)
         return false;
       return walk(chain, inner, 0, true);
     }

@@ -1,5 +1,5 @@
-// Split virtqueues (Virtual I/O Device 1.2, 2.7). Everything in them is the guest's, who may lie and change it at
-// any moment: each field is read once and checked, a chain is bounded by the queue's size.
+// Split virtqueues (Virtual I/O Device 1.2, 2.7). Everything in them is the guest's, who may lie and change
+// it at any moment: each field is read once and checked, a chain is bounded by the queue's size.
 #pragma once
 
 #include <array>
@@ -30,7 +30,8 @@ struct Chain {
 
   std::size_t readable_bytes() const;
   std::size_t writable_bytes() const;
-  // Copies from the front of the readable buffers / to the writable ones, from `skip` on; gives how many bytes.
+  // Copies from the front of the readable buffers / to the writable ones, from `skip` on; gives how many
+  // bytes.
   std::size_t read(std::span<std::byte> out, std::size_t skip = 0) const;
   std::size_t write(std::span<const std::byte> data, std::size_t skip = 0) const;
 };

@@ -37,7 +37,10 @@ TEST_F(QueueTest, GivesChainsInOrderAndBack) {
 TEST_F(QueueTest, ReadsAndWritesAcrossBuffers) {
   ring_.put(kBuffers, std::uint32_t{0x44332211});
   ring_.put(kBuffers + 0x100, std::uint32_t{0x88776655});
-  ring_.offer({{kBuffers, 4, false}, {kBuffers + 0x100, 4, false}, {kBuffers + 0x200, 1, true}, {kBuffers + 0x300, 9, true}});
+  ring_.offer({{kBuffers, 4, false},
+               {kBuffers + 0x100, 4, false},
+               {kBuffers + 0x200, 1, true},
+               {kBuffers + 0x300, 9, true}});
   ASSERT_EQ(queue_.pop(chain_), Queue::Pop::Chain);
   std::uint32_t middle = 0;
   EXPECT_EQ(chain_.read(std::as_writable_bytes(std::span(&middle, 1)), 2), 4U);
@@ -73,7 +76,9 @@ TEST_F(QueueTest, WhatBreaksTheRulesBreaksTheQueue) {
     ring.offer_head(0);
   }));
   EXPECT_TRUE(broken([&](DriverRing& ring) { ring.offer_head(4); })) << "no such descriptor";
-  EXPECT_TRUE(broken([&](DriverRing& ring) { ring.offer({{std::uint64_t{2} << 20, 1, false}}); })) << "not RAM";
+  EXPECT_TRUE(broken([&](DriverRing& ring) {
+    ring.offer({{std::uint64_t{2} << 20, 1, false}});
+  })) << "not RAM";
   EXPECT_TRUE(broken([&](DriverRing& ring) { ring.offer({{~std::uint64_t{0} - 3, 8, false}}); })) << "wraps";
   EXPECT_TRUE(broken([&](DriverRing& ring) { ring.offer({{kBuffers, 4, true}, {kBuffers, 4, false}}); }));
   EXPECT_TRUE(broken([&](DriverRing& ring) {  // a table in a table

@@ -1,4 +1,5 @@
-// A driver that does anything: register writes and guest memory from the input, on a disk and an entropy device.
+// A driver that does anything: register writes and guest memory from the input, on a disk and an entropy
+// device.
 #include <unistd.h>
 
 #include <array>
@@ -65,9 +66,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto memory = guest::GuestMemory::create(std::uint64_t{2} << 20);
   std::memset(memory->base(), 0, 4096);
   if (size < 1) return 0;
-  const auto device = (data[0] & 1) != 0 ? make_disk(*memory)
-                                         : std::make_unique<VirtioPci>(std::make_unique<VirtioRng>(), *memory,
-                                                                       no_messages);
+  const auto device = (data[0] & 1) != 0
+                          ? make_disk(*memory)
+                          : std::make_unique<VirtioPci>(std::make_unique<VirtioRng>(), *memory, no_messages);
   if ((data[0] & 2) != 0) start(*device);
   std::array<std::uint8_t, 12> action{};
   for (std::size_t at = 1; at + action.size() <= size; at += action.size()) {

@@ -1,5 +1,5 @@
-// Requests whose arguments end in an array. Their numbers hold the argument's size, which the kernel's headers
-// get wrong in C++ (an empty struct is a byte long there); so they are made anew.
+// Requests whose arguments end in an array. Their numbers hold the argument's size, which the kernel's
+// headers get wrong in C++ (an empty struct is a byte long there); so they are made anew.
 #pragma once
 
 #include <linux/kvm.h>

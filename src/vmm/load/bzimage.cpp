@@ -83,13 +83,15 @@ bool is_bzimage(std::span<const std::byte> file) {
 
 Result<x86::CpuState> load_bzimage(const guest::GuestMemory& memory, const KernelImage& image) {
   SetupHeader header = TRY(read_header(image.file));
-  const std::uint64_t setup_bytes = (std::uint64_t{header.setup_sects == 0 ? 4U : header.setup_sects} + 1) * 512;
+  const std::uint64_t setup_bytes =
+      (std::uint64_t{header.setup_sects == 0 ? 4U : header.setup_sects} + 1) * 512;
   if (setup_bytes >= image.file.size())
     return fail(Code::InvalidArgument, "kernel: the bzImage ends within its set-up code");
   const auto code = image.file.subspan(setup_bytes);
   const std::uint64_t start = header.pref_address;
   const std::uint64_t needed = std::max<std::uint64_t>(header.init_size, code.size());
-  if (start % guest::kPageBytes != 0) return fail(Code::InvalidArgument, "kernel: pref_address is not aligned");
+  if (start % guest::kPageBytes != 0)
+    return fail(Code::InvalidArgument, "kernel: pref_address is not aligned");
   TRY(load_segment(memory, start, code, needed));
   TRY(load_command_line(memory, image.command_line,
                         std::min<std::uint64_t>(header.cmdline_size, kMaxCommandLine - 1)));

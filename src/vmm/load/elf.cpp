@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t kMaxProgramHeaders = 64;
 
-Failure bad(std::string_view what) { return fail(Code::InvalidArgument, fmt::format("kernel: ELF: {}", what)); }
+Failure bad(std::string_view what) {
+  return fail(Code::InvalidArgument, fmt::format("kernel: ELF: {}", what));
+}
 
 template <typename ProgramHeader>
 Result<void> add_segment(ElfImage& elf, std::span<const std::byte> file, const ProgramHeader& header) {
@@ -62,9 +64,12 @@ Result<ElfImage> parse_elf(std::span<const std::byte> file) {
   if (!is_elf(file)) return bad("no ELF header");
   if (std::to_integer<int>(file[EI_DATA]) != ELFDATA2LSB) return bad("not little-endian");
   switch (std::to_integer<int>(file[EI_CLASS])) {
-    case ELFCLASS32: return parse<Elf32_Ehdr, Elf32_Phdr>(file, EM_386);
-    case ELFCLASS64: return parse<Elf64_Ehdr, Elf64_Phdr>(file, EM_X86_64);
-    default: return bad("neither 32 nor 64 bits wide");
+    case ELFCLASS32:
+      return parse<Elf32_Ehdr, Elf32_Phdr>(file, EM_386);
+    case ELFCLASS64:
+      return parse<Elf64_Ehdr, Elf64_Phdr>(file, EM_X86_64);
+    default:
+      return bad("neither 32 nor 64 bits wide");
   }
 }
 

@@ -16,8 +16,8 @@ struct ElfSegment {
 };
 struct ElfImage {
   bool is_64bit = false;
-  std::uint64_t entry = 0;                       // virtual
-  std::vector<ElfSegment> segments;              // to be loaded
+  std::uint64_t entry = 0;                        // virtual
+  std::vector<ElfSegment> segments;               // to be loaded
   std::vector<std::span<const std::byte>> notes;  // PT_NOTE contents
 };
 

@@ -69,8 +69,9 @@ std::vector<std::byte> bzimage() {
 std::vector<std::byte> multiboot_kernel() {
   std::vector<std::byte> file(0x200, std::byte{0x90});
   const std::uint32_t flags = 0x10000;
-  put(file, 0x40, std::array<std::uint32_t, 8>{0x1badb002, flags, 0 - 0x1badb002U - flags, 0x100040, 0x100000, 0,
-                                               0x101000, 0x100080});
+  put(file, 0x40,
+      std::array<std::uint32_t, 8>{0x1badb002, flags, 0 - 0x1badb002U - flags, 0x100040, 0x100000, 0,
+                                   0x101000, 0x100080});
   return file;
 }
 
@@ -83,7 +84,8 @@ class LoadTest : public testing::Test {
     return value;
   }
   Result<x86::CpuState> load(const std::vector<std::byte>& file) {
-    return load_kernel(memory_, {.file = file, .initramfs = initramfs_, .command_line = "quiet", .rsdp = 0xe0040});
+    return load_kernel(memory_,
+                       {.file = file, .initramfs = initramfs_, .command_line = "quiet", .rsdp = 0xe0040});
   }
   std::string error_of(const std::vector<std::byte>& file) {
     const auto loaded = load(file);
@@ -122,7 +124,8 @@ TEST_F(LoadTest, BzImageStartsInLongModeWithItsZeroPage) {
   EXPECT_EQ(guest_value<std::uint32_t>(zero_page + 0x21c), 5000U) << "initramfs";
   EXPECT_EQ(guest_value<std::uint8_t>(zero_page + 0x210), 0xffU) << "loader";
   // Address 0x1000000 is itself by the tables: 1 GiB entry 0, 2 MiB entry 8.
-  const auto directory = guest_value<std::uint64_t>((guest_value<std::uint64_t>(state->cr3) & ~0xfffULL)) & ~0xfffULL;
+  const auto directory =
+      guest_value<std::uint64_t>((guest_value<std::uint64_t>(state->cr3) & ~0xfffULL)) & ~0xfffULL;
   EXPECT_EQ(guest_value<std::uint64_t>(directory + 8 * 8), 0x1000083U);
 }
 
@@ -156,7 +159,8 @@ TEST_F(LoadTest, SaysWhatIsWrongWithAFile) {
   EXPECT_NE(error_of(file).find("outside the file"), std::string::npos);
   file = pvh_kernel();
   put(file, sizeof(Elf64_Ehdr) + offsetof(Elf64_Phdr, p_paddr), std::uint64_t{0x1000});
-  EXPECT_NE(error_of(file).find("memory at 0x1000"), std::string::npos) << "the first megabyte is not a kernel's";
+  EXPECT_NE(error_of(file).find("memory at 0x1000"), std::string::npos)
+      << "the first megabyte is not a kernel's";
   file = multiboot_kernel();
   put(file, 0x4c, std::uint32_t{0x10});  // the header before the image
   EXPECT_NE(error_of(file).find("disagree"), std::string::npos);

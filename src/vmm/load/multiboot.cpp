@@ -47,7 +47,9 @@ struct Loaded {
 Result<Loaded> load_by_addresses(const guest::GuestMemory& memory, std::span<const std::byte> file,
                                  std::uint64_t header_at) {
   const auto header = read_at<Header>(file, header_at);
-  const auto bad = [] { return fail(Code::InvalidArgument, "kernel: the multiboot header's addresses disagree"); };
+  const auto bad = [] {
+    return fail(Code::InvalidArgument, "kernel: the multiboot header's addresses disagree");
+  };
   if (!header || header->header_addr < header->load_addr) return bad();
   const std::uint64_t before = header->header_addr - header->load_addr;
   if (before > header_at) return bad();
@@ -71,7 +73,8 @@ Result<Loaded> load_as_elf(const guest::GuestMemory& memory, std::span<const std
 Result<std::uint32_t> write_memory_map(const guest::GuestMemory& memory) {
   std::uint32_t bytes = 0;
   for (const MemoryRange& range : memory_map(memory)) {
-    const MapEntry row{sizeof(MapEntry) - 4, range.start, range.bytes, static_cast<std::uint32_t>(range.type)};
+    const MapEntry row{sizeof(MapEntry) - 4, range.start, range.bytes,
+                       static_cast<std::uint32_t>(range.type)};
     TRY(write_object(memory, kMemoryMapAt + bytes, row));
     bytes += sizeof row;
   }
@@ -97,8 +100,9 @@ Result<x86::CpuState> load_multiboot(const guest::GuestMemory& memory, const Ker
   if (!image.initramfs.empty()) {
     const std::uint64_t start =
         TRY(load_initramfs(memory, image.initramfs, loaded.end, memory.regions().front().bytes));
-    TRY(write_object(memory, kModuleAt, Module{static_cast<std::uint32_t>(start),
-                                               static_cast<std::uint32_t>(start + image.initramfs.size()), 0, 0}));
+    TRY(write_object(memory, kModuleAt,
+                     Module{static_cast<std::uint32_t>(start),
+                            static_cast<std::uint32_t>(start + image.initramfs.size()), 0, 0}));
     info.flags |= kInfoModules;
     info.mods_count = 1;
     info.mods_addr = kModuleAt;

@@ -46,7 +46,8 @@ Result<void> load_segment(const guest::GuestMemory& memory, std::uint64_t addres
   return {};
 }
 
-Result<void> load_command_line(const guest::GuestMemory& memory, const std::string& text, std::uint64_t limit) {
+Result<void> load_command_line(const guest::GuestMemory& memory, const std::string& text,
+                               std::uint64_t limit) {
   if (text.size() > limit || text.find('\0') != std::string::npos) {
     return fail(Code::InvalidArgument,
                 fmt::format("command line: {} characters, without a zero among them, is the most that this "
@@ -61,9 +62,10 @@ Result<std::uint64_t> load_initramfs(const guest::GuestMemory& memory, std::span
   const std::uint64_t end = std::min(limit, memory.regions().front().bytes) & ~(guest::kPageBytes - 1);
   const std::uint64_t size = (file.size() + guest::kPageBytes - 1) & ~(guest::kPageBytes - 1);
   if (size > end || end - size < floor) {
-    return fail(Code::ResourceExhausted,
-                fmt::format("the initramfs of {} does not fit beside the kernel into {} of memory: give it more",
-                            format_size(file.size()), format_size(memory.bytes())));
+    return fail(
+        Code::ResourceExhausted,
+        fmt::format("the initramfs of {} does not fit beside the kernel into {} of memory: give it more",
+                    format_size(file.size()), format_size(memory.bytes())));
   }
   TRY(memory.write(guest::Gpa{end - size}, file));
   return end - size;

@@ -23,8 +23,8 @@ Result<void> write_object(const guest::GuestMemory& memory, std::uint64_t addres
   return memory.write(guest::Gpa{address}, std::as_bytes(std::span(&value, 1)));
 }
 
-// Copies `data`; the rest up to `memory_bytes` is zero because fresh memory is. Refuses what is not RAM or lies in
-// the first megabyte.
+// Copies `data`; the rest up to `memory_bytes` is zero because fresh memory is. Refuses what is not RAM or
+// lies in the first megabyte.
 Result<void> load_segment(const guest::GuestMemory& memory, std::uint64_t address,
                           std::span<const std::byte> data, std::uint64_t memory_bytes);
 // With its terminating zero, to kCommandLineAt; at most `limit` characters.

@@ -1,4 +1,5 @@
-// Uncompressed kernels by Xen's PVH boot protocol (xen/include/public/arch-x86/hvm/start_info.h, docs/misc/pvh).
+// Uncompressed kernels by Xen's PVH boot protocol (xen/include/public/arch-x86/hvm/start_info.h,
+// docs/misc/pvh).
 #include "vmm/load/elf.hpp"
 #include "vmm/load/parts.hpp"
 
