@@ -1,5 +1,7 @@
 // The interpreter against the processor it runs on: random instructions with random state are executed by
 // both, and registers, defined flags, vector registers and memory compared.
+#include "engine/soft/soft_vcpu.hpp"
+
 #include <Zydis/Zydis.h>
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -8,7 +10,6 @@
 #include <cstring>
 #include <random>
 
-#include "engine/soft/soft_vcpu.hpp"
 #include "sys/code_memory.hpp"
 #include "x86/bits.hpp"
 
