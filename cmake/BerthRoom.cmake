@@ -38,7 +38,7 @@ function(berth_room room)
 endfunction()
 
 # A program of src/cmd/<folder>/. STATIC ones are on the start-up path of a unit: no dynamic linking at each start.
-# PLAIN ones read their command line themselves.
+# PLAIN ones read their command line themselves, if they have one.
 function(berth_program program)
   cmake_parse_arguments(ARG "STATIC;PLAIN" "FOLDER" "DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cmd/${ARG_FOLDER}/*.cpp)

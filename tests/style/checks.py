@@ -16,7 +16,8 @@ FLOORS = {
     "unit": 5, "oci": 5,
     "node": 6,
     "api": 7,
-    "cmd/berth": 8, "cmd/berth-monitor": 8, "cmd/berth-image": 8, "cmd/berth-oci": 8, "cmd/berth-bench": 8,
+    "cmd/berth": 8, "cmd/berth-monitor": 8, "cmd/berth-image": 8, "cmd/berth-oci": 8, "cmd/berth-vmm": 8,
+    "cmd/berth-bench": 8,
 }
 
 # The kernel's mechanisms belong to src/sys. A name that is also an English verb counts only when it is written with the

@@ -1,0 +1,79 @@
+// A driver that does anything: register writes and guest memory from the input, on a disk and an entropy
+// device.
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "device/virtio/block.hpp"
+#include "device/virtio/pci.hpp"
+#include "device/virtio/rng.hpp"
+
+namespace {
+
+using namespace berth;
+using namespace berth::device;
+
+struct NoMessages final : MessageSink {
+  void signal(std::uint64_t, std::uint32_t) override {}
+} no_messages;
+
+constexpr std::uint64_t kPoke = 0xff;  // an action that writes memory instead of a register
+
+std::unique_ptr<VirtioPci> make_disk(const guest::GuestMemory& memory) {
+  const auto file = sys::make_memory_file("fuzz-disk", 64 << 10);
+  const std::string path = "/proc/self/fd/" + std::to_string(file->get());
+  return std::make_unique<VirtioPci>(*VirtioBlock::open(path, false, "fuzz"), memory, no_messages);
+}
+
+// Gets a device to DRIVER_OK with its ring at 0, so that the input need not find that out first.
+void start(VirtioPci& device) {
+  device.bar_write(0, 0x08, 4, 1);
+  device.bar_write(0, 0x0c, 4, 1);
+  device.bar_write(0, 0x14, 1, 0x0b);
+  device.bar_write(0, 0x18, 2, 8);
+  device.bar_write(0, 0x20, 8, 0);
+  device.bar_write(0, 0x28, 8, 0x80);
+  device.bar_write(0, 0x30, 8, 0x100);
+  device.bar_write(0, 0x1c, 2, 1);
+  device.bar_write(0, 0x14, 1, 0x0f);
+}
+
+void act(VirtioPci& device, const guest::GuestMemory& memory, const std::array<std::uint8_t, 12>& action) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, action.data() + 4, 8);
+  const auto offset = static_cast<std::uint64_t>(action[1] | action[2] << 8);
+  if (action[0] == kPoke) {
+    static_cast<void>(memory.write(guest::Gpa{offset & 0xfff}, std::as_bytes(std::span(&value, 1))));
+    return;
+  }
+  const unsigned bytes = 1U << (action[3] & 3);
+  const unsigned bar = (action[0] & 1) != 0 ? 2 : 0;
+  const std::uint64_t window = bar == 0 ? 0x4000 : 0x1000;
+  if ((action[0] & 2) != 0) {
+    device.config_write(static_cast<unsigned>(offset % (kConfigBytes - 8)), std::min(bytes, 4U),
+                        static_cast<std::uint32_t>(value));
+  } else if ((action[0] & 4) != 0) {
+    static_cast<void>(device.bar_read(bar, offset % (window - 8), bytes));
+  } else {
+    device.bar_write(bar, offset % (window - 8), bytes, value);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const auto memory = guest::GuestMemory::create(std::uint64_t{2} << 20);
+  std::memset(memory->base(), 0, 4096);
+  if (size < 1) return 0;
+  const auto device = (data[0] & 1) != 0
+                          ? make_disk(*memory)
+                          : std::make_unique<VirtioPci>(std::make_unique<VirtioRng>(), *memory, no_messages);
+  if ((data[0] & 2) != 0) start(*device);
+  std::array<std::uint8_t, 12> action{};
+  for (std::size_t at = 1; at + action.size() <= size; at += action.size()) {
+    std::memcpy(action.data(), data + at, action.size());
+    act(*device, *memory, action);
+  }
+  return 0;
+}

@@ -1,0 +1,49 @@
+#include "engine/soft/backend.hpp"
+
+#include "engine/soft/soft_vcpu.hpp"
+#include "x86/cpuid.hpp"
+
+namespace berth::engine::soft {
+namespace {
+
+CpuidTable make_features() {
+  CpuidTable table;
+  const auto add = [&table](std::uint32_t leaf, std::uint32_t subleaf, bool indexed) {
+    const x86::CpuidLeaf from = x86::feature_leaf(leaf, subleaf);
+    table.push_back({leaf, subleaf, indexed, {from.eax, from.ebx, from.ecx, from.edx}});
+  };
+  for (const std::uint32_t leaf : {0u, 1u}) add(leaf, 0, false);
+  add(7, 0, true);
+  for (std::uint32_t subleaf = 0; subleaf < 3; ++subleaf) add(0xd, subleaf, true);
+  for (std::uint32_t leaf = 0x80000000; leaf <= 0x80000008; ++leaf) add(leaf, 0, false);
+  return table;
+}
+
+class SoftBackend final : public Backend {
+ public:
+  explicit SoftBackend(const guest::GuestMemory& memory) : memory_(memory), features_(make_features()) {}
+
+  std::string_view name() const override { return "soft"; }
+  const CpuidTable& features() const override { return features_; }
+  Result<std::unique_ptr<VcpuEngine>> make_vcpu(unsigned index, Machine& machine,
+                                                const CpuidTable& cpuid) override {
+    if (index > 0) {
+      return fail(Code::Unimplemented,
+                  "cannot make a second processor: the soft engine runs one; use vcpus: 1");
+    }
+    static_cast<void>(cpuid);  // the machine answers with it
+    return make_soft_vcpu(memory_, machine);
+  }
+
+ private:
+  const guest::GuestMemory& memory_;
+  CpuidTable features_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> make_backend(const guest::GuestMemory& memory) {
+  return std::unique_ptr<Backend>(std::make_unique<SoftBackend>(memory));
+}
+
+}  // namespace berth::engine::soft

@@ -1,0 +1,108 @@
+#include "engine/soft/block_cache.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace berth::engine::soft {
+namespace {
+
+// What the instructions of a dead block have become: the rest of it is looked up again.
+const Op* resume_elsewhere(Cpu& cpu, const Op* op) {
+  cpu.rip_base() = (cpu.rip_base() + op->offset) & cpu.ip_mask;
+  return nullptr;
+}
+
+// Zeroed memory that costs nothing until it is touched.
+template <class T>
+T* allocate(std::size_t count) {
+  T* memory = static_cast<T*>(std::calloc(count, sizeof(T)));
+  BERTH_ASSERT(memory != nullptr);
+  return memory;
+}
+
+}  // namespace
+
+BlockCache::BlockCache(const guest::GuestMemory& memory)
+    : buckets_(new Block*[kBuckets]()), ops_(allocate<Op>(kOps)), blocks_(allocate<Block>(kBlocks)) {
+  const auto& regions = memory.regions();
+  low_bytes_ = regions.front().bytes;
+  if (regions.size() > 1) high_shift_ = value(regions[1].start) - regions[1].file_offset;
+  page_count_ = memory.bytes() >> 12;
+  lines_ = allocate<std::uint64_t>(page_count_);
+}
+
+BlockCache::~BlockCache() {
+  std::free(ops_);
+  std::free(blocks_);
+  std::free(lines_);
+}
+
+void BlockCache::clear() {
+  std::fill_n(buckets_.get(), kBuckets, nullptr);
+  for (const auto& [page, blocks] : pages_) lines_[page_index(page)] = 0;
+  pages_.clear();
+  op_count_ = block_count_ = 0;
+  ++generation_;
+}
+
+Block* BlockCache::insert(const Block& block, const Op* ops) {
+  if (op_count_ + block.count > kOps || block_count_ == kBlocks) clear();
+  Block* placed = &blocks_[block_count_++];
+  *placed = block;
+  placed->ops = &ops_[op_count_];
+  op_count_ += block.count;
+  std::copy_n(ops, block.count, placed->ops);
+  Block*& head = buckets_[bucket(block.physical, block.kind)];
+  placed->next = head;
+  head = placed;
+  const std::uint64_t page = block.physical & kPageMask;
+  const std::uint64_t in_first = std::min<std::uint64_t>(block.bytes, 4096 - (block.physical & 4095));
+  note_page(page, placed, block.physical, in_first);
+  if (block.second_page != Block::kNoPage)
+    note_page(block.second_page, placed, block.second_page, block.bytes - in_first);
+  return placed;
+}
+
+void BlockCache::note_page(std::uint64_t page, Block* block, std::uint64_t from, std::uint64_t bytes) {
+  pages_[page].push_back(block);
+  lines_[page_index(page)] |= line_mask(from, bytes);
+}
+
+void BlockCache::unlink(Block* block) {
+  Block** place = &buckets_[bucket(block->physical, block->kind)];
+  while (*place != block) place = &(*place)->next;
+  *place = block->next;
+  block->dead = true;
+  for (unsigned i = 0; i < block->count; ++i) block->ops[i].run = resume_elsewhere;
+}
+
+void BlockCache::kill_range(std::uint64_t physical, std::uint64_t bytes) {
+  const std::uint64_t end = physical + bytes;
+  for (std::uint64_t page = physical & kPageMask; page < end; page += 4096) {
+    if (lines(page) != 0) kill_in_page(page, std::max(page, physical), std::min(end, page + 4096) - 1);
+  }
+}
+
+// The bytes [first, last] lie in `page`.
+void BlockCache::kill_in_page(std::uint64_t page, std::uint64_t first, std::uint64_t last) {
+  const auto entry = pages_.find(page);
+  if (entry == pages_.end()) return;
+  std::uint64_t left = 0;
+  std::erase_if(entry->second, [&](Block* block) {
+    if (block->dead) return true;
+    const bool is_second = block->second_page == page;
+    const std::uint64_t in_first = std::min<std::uint64_t>(block->bytes, 4096 - (block->physical & 4095));
+    const std::uint64_t start = is_second ? page : block->physical;
+    const std::uint64_t size = is_second ? block->bytes - in_first : in_first;
+    if (first < start + size && start <= last) {
+      unlink(block);
+      return true;
+    }
+    left |= line_mask(start, size);
+    return false;
+  });
+  lines_[page_index(page)] = left;
+  if (entry->second.empty()) pages_.erase(entry);
+}
+
+}  // namespace berth::engine::soft

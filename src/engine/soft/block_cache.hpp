@@ -1,0 +1,100 @@
+// Decoded code, kept by guest-physical address: blocks of instructions that follow one another within a page.
+// A store to the bytes of a block kills it: its instructions become ones that look the code up again, so a
+// block may even change itself.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/soft/cpu.hpp"
+
+namespace berth::engine::soft {
+
+// What, beside the bytes, decides how they decode and run.
+namespace block_kind {
+inline constexpr std::uint32_t kMode = 3;     // OperatingMode
+inline constexpr std::uint32_t kLimited = 4;  // CS ends below 4 GiB: its limit is checked at each block
+inline constexpr std::uint32_t kSingle = 8;   // one instruction
+}  // namespace block_kind
+
+struct Block {
+  static constexpr std::uint64_t kNoPage = ~std::uint64_t{0};
+
+  std::uint64_t physical = 0;           // of the first byte
+  std::uint64_t second_page = kNoPage;  // physical page of the rest, of an instruction that lies in two
+  Block* next = nullptr;                // in the bucket
+  Op* ops = nullptr;
+  std::uint32_t kind = 0;
+  std::uint16_t bytes = 0;
+  std::uint16_t count = 0;  // of ops
+  bool dead = false;
+};
+
+class BlockCache {
+ public:
+  explicit BlockCache(const guest::GuestMemory& memory);
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
+  ~BlockCache();
+
+  Block* find(std::uint64_t physical, std::uint32_t kind) const {
+    for (Block* block = buckets_[bucket(physical, kind)]; block != nullptr; block = block->next) {
+      if (block->physical == physical && block->kind == kind) return block;
+    }
+    return nullptr;
+  }
+  // Copies `ops` into the cache. Throws everything away first where the cache is full; see generation().
+  Block* insert(const Block& block, const Op* ops);
+  // Changes whenever all blocks have gone, and pointers to them with them.
+  std::uint64_t generation() const { return generation_; }
+  void clear();
+
+  // Whether the physical page holds bytes of a block.
+  bool has_code(std::uint64_t physical) const { return lines(physical) != 0; }
+  // To be called before (or after) any store to RAM that does not go by the TLB's fast path.
+  void memory_written(std::uint64_t physical, std::uint64_t bytes) {
+    if (((physical + bytes - 1) ^ physical) < 4096 && (lines(physical) & line_mask(physical, bytes)) == 0)
+      return;
+    kill_range(physical, bytes);
+  }
+
+ private:
+  static constexpr std::size_t kBuckets = 1 << 15;
+  static constexpr std::size_t kOps = 1 << 20;  // 32 MiB
+  static constexpr std::size_t kBlocks = 1 << 18;
+
+  static std::size_t bucket(std::uint64_t physical, std::uint32_t kind) {
+    return ((physical ^ (physical >> 13)) + kind * 0x9e37) % kBuckets;
+  }
+  // 64 lines of 64 bytes to a page.
+  static std::uint64_t line_mask(std::uint64_t physical, std::uint64_t bytes) {
+    const unsigned first = static_cast<unsigned>(physical >> 6) & 63;
+    const unsigned last = static_cast<unsigned>((physical + bytes - 1) >> 6) & 63;
+    return (~std::uint64_t{0} << first) & (~std::uint64_t{0} >> (63 - last));
+  }
+  std::uint64_t lines(std::uint64_t physical) const {
+    const auto found = page_index(physical);
+    return found < page_count_ ? lines_[found] : 0;
+  }
+  std::uint64_t page_index(std::uint64_t physical) const {
+    return physical < low_bytes_ ? physical >> 12 : (physical - high_shift_) >> 12;
+  }
+  void kill_range(std::uint64_t physical, std::uint64_t bytes);
+  void kill_in_page(std::uint64_t page, std::uint64_t first, std::uint64_t last);
+  void unlink(Block* block);
+  void note_page(std::uint64_t page, Block* block, std::uint64_t from, std::uint64_t bytes);
+
+  std::unique_ptr<Block*[]> buckets_;
+  Op* ops_ = nullptr;
+  Block* blocks_ = nullptr;
+  std::size_t op_count_ = 0, block_count_ = 0;
+  std::uint64_t generation_ = 0;
+  std::unordered_map<std::uint64_t, std::vector<Block*>> pages_;
+  std::uint64_t* lines_ = nullptr;  // by page of RAM
+  std::uint64_t page_count_ = 0, low_bytes_ = 0, high_shift_ = 0;
+};
+
+}  // namespace berth::engine::soft

@@ -1,0 +1,17 @@
+// The interpreter's outer loop: what happens between instructions.
+#pragma once
+
+#include <functional>
+
+#include "engine/soft/cpu.hpp"
+
+namespace berth::engine::soft {
+
+// Makes the host's floating-point control the guest's, and has the loop look at interrupts.
+void begin_run(Cpu& cpu);
+
+// Executes until something outside has to act. `take_memory_changes` is called where kAttentionMemory asks
+// for it.
+VmExit run_until_exit(Cpu& cpu, const std::function<void()>& take_memory_changes);
+
+}  // namespace berth::engine::soft

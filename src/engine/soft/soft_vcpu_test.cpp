@@ -1,0 +1,348 @@
+// The interpreter against the processor it runs on: random instructions with random state are executed by
+// both, and registers, defined flags, vector registers and memory compared.
+#include "engine/soft/soft_vcpu.hpp"
+
+#include <Zydis/Zydis.h>
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <random>
+
+#include "sys/code_memory.hpp"
+#include "x86/bits.hpp"
+
+namespace berth::engine::soft {
+namespace {
+
+using x86::Gpr;
+
+constexpr std::uint64_t kData = 0x10000000;     // linear, in the guest and on the host
+constexpr std::uint64_t kContext = 0x10200000;  // on the host alone
+constexpr std::uint64_t kGuestCode = 0x8000, kGuestTables = 0x10000, kGuestData = 0x100000;
+constexpr std::size_t kDataBytes = 4096;
+
+struct NativeState {
+  std::array<std::uint64_t, 16> gpr;
+  std::uint64_t flags;
+  std::uint64_t host_stack;
+  alignas(32) std::array<std::array<std::byte, 32>, 16> vector;
+};
+
+class NullMachine final : public Machine {
+ public:
+  bool interrupt_pending() override { return false; }
+  std::optional<std::uint8_t> take_interrupt() override { return std::nullopt; }
+  std::uint64_t task_priority() override { return 0; }
+  void set_task_priority(std::uint64_t) override {}
+  bool read_msr(std::uint32_t, std::uint64_t&) override { return false; }
+  bool write_msr(std::uint32_t, std::uint64_t) override { return false; }
+  CpuidResult cpuid(std::uint32_t, std::uint32_t) override { return {}; }
+};
+
+// Memory of the host at a place of our choice.
+class FixedPages {
+ public:
+  FixedPages(std::uint64_t address, std::size_t bytes, int protection) : bytes_(bytes) {
+    memory_ = ::mmap(reinterpret_cast<void*>(address), bytes, protection,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  }
+  FixedPages(const FixedPages&) = delete;
+  FixedPages& operator=(const FixedPages&) = delete;
+  ~FixedPages() { ::munmap(memory_, bytes_); }
+  std::byte* data() const { return static_cast<std::byte*>(memory_); }
+
+ private:
+  void* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+// Code that loads NativeState, executes one instruction and stores the state back. All addresses are absolute
+// and below 2 GiB.
+std::string make_trampoline(const std::string& instruction) {
+  std::string code;
+  const auto add = [&code](std::initializer_list<unsigned> bytes) {
+    for (const unsigned byte : bytes) code.push_back(static_cast<char>(byte));
+  };
+  const auto absolute = [&](std::size_t offset) {
+    const auto address = static_cast<std::uint32_t>(kContext + offset);
+    code.append(reinterpret_cast<const char*>(&address), sizeof address);
+  };
+  const auto move = [&](unsigned opcode, unsigned reg, std::size_t offset) {
+    add({0x48 | (reg >> 3) << 2, opcode, 0x04 | (reg & 7) << 3, 0x25});
+    absolute(offset);
+  };
+  const auto vector = [&](unsigned opcode, unsigned reg) {
+    add({0xc4, (reg < 8 ? 0x80u : 0u) | 0x61, 0x7c, opcode, 0x04 | (reg & 7) << 3, 0x25});
+    absolute(offsetof(NativeState, vector) + reg * 32);
+  };
+  add({0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57});  // push the callee-saved
+  move(0x89, 4, offsetof(NativeState, host_stack));
+  for (unsigned i = 0; i < 16; ++i) vector(0x10, i);
+  add({0xff, 0x34, 0x25});  // push flags
+  absolute(offsetof(NativeState, flags));
+  add({0x9d});
+  for (unsigned i = 0; i < 16; ++i) {
+    if (i != 4) move(0x8b, i, i * 8);
+  }
+  code += instruction;
+  for (unsigned i = 0; i < 16; ++i) {
+    if (i != 4) move(0x89, i, i * 8);
+  }
+  move(0x8b, 4, offsetof(NativeState, host_stack));
+  add({0x9c, 0x8f, 0x04, 0x25});  // pushfq; pop flags
+  absolute(offsetof(NativeState, flags));
+  for (unsigned i = 0; i < 16; ++i) vector(0x11, i);
+  add({0xfc, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3});
+  return code;
+}
+
+constexpr auto kMnemonics = std::to_array<ZydisMnemonic>(
+    {ZYDIS_MNEMONIC_ADD,       ZYDIS_MNEMONIC_ADC,        ZYDIS_MNEMONIC_SUB,      ZYDIS_MNEMONIC_SBB,
+     ZYDIS_MNEMONIC_AND,       ZYDIS_MNEMONIC_OR,         ZYDIS_MNEMONIC_XOR,      ZYDIS_MNEMONIC_CMP,
+     ZYDIS_MNEMONIC_TEST,      ZYDIS_MNEMONIC_INC,        ZYDIS_MNEMONIC_DEC,      ZYDIS_MNEMONIC_NEG,
+     ZYDIS_MNEMONIC_NOT,       ZYDIS_MNEMONIC_MOV,        ZYDIS_MNEMONIC_MOVZX,    ZYDIS_MNEMONIC_MOVSX,
+     ZYDIS_MNEMONIC_MOVSXD,    ZYDIS_MNEMONIC_LEA,        ZYDIS_MNEMONIC_XCHG,     ZYDIS_MNEMONIC_XADD,
+     ZYDIS_MNEMONIC_CMPXCHG,   ZYDIS_MNEMONIC_SHL,        ZYDIS_MNEMONIC_SHR,      ZYDIS_MNEMONIC_SAR,
+     ZYDIS_MNEMONIC_ROL,       ZYDIS_MNEMONIC_ROR,        ZYDIS_MNEMONIC_RCL,      ZYDIS_MNEMONIC_RCR,
+     ZYDIS_MNEMONIC_SHLD,      ZYDIS_MNEMONIC_SHRD,       ZYDIS_MNEMONIC_BT,       ZYDIS_MNEMONIC_BTS,
+     ZYDIS_MNEMONIC_BTR,       ZYDIS_MNEMONIC_BTC,        ZYDIS_MNEMONIC_BSF,      ZYDIS_MNEMONIC_BSR,
+     ZYDIS_MNEMONIC_TZCNT,     ZYDIS_MNEMONIC_LZCNT,      ZYDIS_MNEMONIC_POPCNT,   ZYDIS_MNEMONIC_BSWAP,
+     ZYDIS_MNEMONIC_MUL,       ZYDIS_MNEMONIC_IMUL,       ZYDIS_MNEMONIC_DIV,      ZYDIS_MNEMONIC_IDIV,
+     ZYDIS_MNEMONIC_CMOVB,     ZYDIS_MNEMONIC_CMOVNLE,    ZYDIS_MNEMONIC_CMOVZ,    ZYDIS_MNEMONIC_CMOVS,
+     ZYDIS_MNEMONIC_SETL,      ZYDIS_MNEMONIC_SETNBE,     ZYDIS_MNEMONIC_SETP,     ZYDIS_MNEMONIC_CBW,
+     ZYDIS_MNEMONIC_CDQ,       ZYDIS_MNEMONIC_CQO,        ZYDIS_MNEMONIC_CDQE,     ZYDIS_MNEMONIC_LAHF,
+     ZYDIS_MNEMONIC_SAHF,      ZYDIS_MNEMONIC_CMC,        ZYDIS_MNEMONIC_ANDN,     ZYDIS_MNEMONIC_BEXTR,
+     ZYDIS_MNEMONIC_BLSR,      ZYDIS_MNEMONIC_PDEP,       ZYDIS_MNEMONIC_PEXT,     ZYDIS_MNEMONIC_MULX,
+     ZYDIS_MNEMONIC_RORX,      ZYDIS_MNEMONIC_ADCX,       ZYDIS_MNEMONIC_ADOX,     ZYDIS_MNEMONIC_CRC32,
+     ZYDIS_MNEMONIC_MOVBE,     ZYDIS_MNEMONIC_PADDB,      ZYDIS_MNEMONIC_PXOR,     ZYDIS_MNEMONIC_PSHUFB,
+     ZYDIS_MNEMONIC_MULPS,     ZYDIS_MNEMONIC_ADDSD,      ZYDIS_MNEMONIC_CVTSI2SD, ZYDIS_MNEMONIC_CVTTSD2SI,
+     ZYDIS_MNEMONIC_UCOMISD,   ZYDIS_MNEMONIC_PMOVMSKB,   ZYDIS_MNEMONIC_MOVQ,     ZYDIS_MNEMONIC_AESENC,
+     ZYDIS_MNEMONIC_PCLMULQDQ, ZYDIS_MNEMONIC_VPADDD,     ZYDIS_MNEMONIC_VPERMQ,   ZYDIS_MNEMONIC_VFMADD231PD,
+     ZYDIS_MNEMONIC_VADDPS,    ZYDIS_MNEMONIC_VMASKMOVPS, ZYDIS_MNEMONIC_VPTEST,   ZYDIS_MNEMONIC_SHA256RNDS2,
+     ZYDIS_MNEMONIC_PCMPESTRI, ZYDIS_MNEMONIC_VZEROUPPER});
+
+class Generator {
+ public:
+  explicit Generator(std::uint64_t seed) : random_(seed) {}
+
+  std::uint64_t bits() { return random_(); }
+  unsigned below(unsigned bound) { return static_cast<unsigned>(random_() % bound); }
+
+  // One instruction; empty where the draw encodes nothing. Memory operands lie around RBX.
+  std::string instruction() {
+    ZydisEncoderRequest request{};
+    request.machine_mode = ZYDIS_MACHINE_MODE_LONG_64;
+    request.mnemonic = kMnemonics[below(kMnemonics.size())];
+    request.operand_count = static_cast<ZyanU8>(below(5));
+    const unsigned bytes = 1u << below(4);
+    for (unsigned i = 0; i < request.operand_count; ++i) request.operands[i] = operand(bytes);
+    std::array<std::uint8_t, ZYDIS_MAX_INSTRUCTION_LENGTH> encoded;
+    ZyanUSize size = encoded.size();
+    if (ZYAN_FAILED(ZydisEncoderEncodeInstruction(&request, encoded.data(), &size))) return {};
+    return {reinterpret_cast<const char*>(encoded.data()), size};
+  }
+
+  // Numbers that carries and signs happen at, as often as any others.
+  std::uint64_t value() {
+    switch (below(4)) {
+      case 0:
+        return bits();
+      case 1:
+        return below(256);
+      case 2:
+        return std::uint64_t{1} << below(64);
+      default:
+        return ~(bits() >> below(64));
+    }
+  }
+
+ private:
+  ZydisEncoderOperand operand(unsigned bytes) {
+    ZydisEncoderOperand made{};
+    switch (below(6)) {
+      case 0: {
+        made.type = ZYDIS_OPERAND_TYPE_MEMORY;
+        made.mem.base = ZYDIS_REGISTER_RBX;
+        made.mem.displacement = static_cast<ZyanI64>(below(8)) * 16 - 64;
+        constexpr std::array<ZyanU16, 6> kSizes{1, 2, 4, 8, 16, 32};
+        made.mem.size = below(2) == 0 ? static_cast<ZyanU16>(bytes) : kSizes[below(kSizes.size())];
+        break;
+      }
+      case 1:
+        made.type = ZYDIS_OPERAND_TYPE_IMMEDIATE;
+        made.imm.u = below(256);
+        break;
+      case 2:
+        made.type = ZYDIS_OPERAND_TYPE_REGISTER;
+        made.reg.value = ZydisRegisterEncode(below(2) == 0 ? ZYDIS_REGCLASS_XMM : ZYDIS_REGCLASS_YMM,
+                                             static_cast<ZyanU8>(below(16)));
+        break;
+      default:
+        made.type = ZYDIS_OPERAND_TYPE_REGISTER;
+        made.reg.value = general(bytes);
+    }
+    return made;
+  }
+  ZydisRegister general(unsigned bytes) {
+    unsigned number = below(16);
+    while (number == 3 || number == 4) number = below(16);  // RBX is the base, RSP the host's
+    switch (bytes) {
+      case 1:
+        return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR8,
+                                   static_cast<ZyanU8>(number >= 4 ? number + 4 : number));
+      case 2:
+        return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR16, static_cast<ZyanU8>(number));
+      case 4:
+        return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR32, static_cast<ZyanU8>(number));
+      default:
+        return ZydisRegisterEncode(ZYDIS_REGCLASS_GPR64, static_cast<ZyanU8>(number));
+    }
+  }
+  std::mt19937_64 random_;
+};
+
+// The flags that the manuals define after the instruction; BT with memory is kept within the data page by
+// masking its index register.
+std::uint64_t defined_flags(const std::string& instruction, ZydisDecodedInstruction& decoded) {
+  ZydisDecoder decoder;
+  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT> operands;
+  ZydisDecoderDecodeFull(&decoder, instruction.data(), instruction.size(), &decoded, operands.data());
+  const std::uint64_t undefined = decoded.cpu_flags != nullptr ? decoded.cpu_flags->undefined : 0;
+  return x86::rflags::kArithmetic & ~undefined;
+}
+
+class ProcessorTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto memory = guest::GuestMemory::create(2 << 20);
+    ASSERT_TRUE(memory);
+    memory_.emplace(std::move(*memory));
+    auto engine = make_soft_vcpu(*memory_, machine_);
+    ASSERT_TRUE(engine);
+    engine_ = std::move(*engine);
+    // Linear kData to kGuestData, and the code's page to itself.
+    put(kGuestTables, kGuestTables + 0x1003);
+    put(kGuestTables + 0x1000, kGuestTables + 0x2003);
+    put(kGuestTables + 0x2000, kGuestTables + 0x3003);
+    put(kGuestTables + 0x2000 + (kData >> 21) * 8, kGuestTables + 0x4003);
+    put(kGuestTables + 0x3000 + (kGuestCode >> 12) * 8, kGuestCode | 3);
+    put(kGuestTables + 0x4000, kGuestData | 3);
+  }
+
+  void put(std::uint64_t address, std::uint64_t value) {
+    ASSERT_TRUE(memory_->write(guest::Gpa{address}, std::as_bytes(std::span(&value, 1))));
+  }
+  std::span<std::byte> guest_data() { return memory_->at(guest::Gpa{kGuestData}, kDataBytes); }
+
+  void set_state(const NativeState& native) {
+    x86::CpuState& state = engine_->state();
+    state = x86::power_on_state();
+    state.gpr = native.gpr;
+    state.rip = kGuestCode;
+    state.rflags = native.flags;
+    state.cr0 = x86::cr0::kPe | x86::cr0::kPg | x86::cr0::kMp | x86::cr0::kNe;
+    state.cr3 = kGuestTables;
+    state.cr4 = x86::cr4::kPae | x86::cr4::kOsfxsr | x86::cr4::kOsxmmexcpt | x86::cr4::kOsxsave;
+    state.xcr0 = 7;
+    state.efer = x86::efer::kLme | x86::efer::kLma;
+    state.idtr.limit = 0;
+    state.segment(x86::SegmentName::Cs).attributes = 0xa9b;
+    for (std::size_t i = 0; i < 16; ++i) {
+      std::memcpy(state.xsave.data() + 160 + i * 16, native.vector[i].data(), 16);
+      std::memcpy(state.xsave.data() + 576 + i * 16, native.vector[i].data() + 16, 16);
+    }
+    engine_->state_changed();
+  }
+
+  NativeState state_of_engine() {
+    const x86::CpuState& state = engine_->state();
+    NativeState native{.gpr = state.gpr, .flags = state.rflags};
+    for (std::size_t i = 0; i < 16; ++i) {
+      std::memcpy(native.vector[i].data(), state.xsave.data() + 160 + i * 16, 16);
+      std::memcpy(native.vector[i].data() + 16, state.xsave.data() + 576 + i * 16, 16);
+    }
+    return native;
+  }
+
+  NullMachine machine_;
+  std::optional<guest::GuestMemory> memory_;
+  std::unique_ptr<VcpuEngine> engine_;
+};
+
+NativeState random_state(Generator& generator) {
+  NativeState state{};
+  for (auto& reg : state.gpr) reg = generator.value();
+  state.gpr[3] = kData + 2048;
+  state.flags = (generator.bits() & x86::rflags::kArithmetic) | x86::rflags::kOne;
+  for (auto& vector : state.vector) {
+    for (std::size_t i = 0; i < vector.size(); i += 8) {
+      const std::uint64_t value = generator.value();
+      std::memcpy(vector.data() + i, &value, sizeof value);
+    }
+  }
+  return state;
+}
+
+// BT and its like reach as far as their register says.
+bool reaches_far(const ZydisDecodedInstruction& decoded) {
+  return decoded.meta.category == ZYDIS_CATEGORY_BITBYTE &&
+         (decoded.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && decoded.raw.modrm.mod != 3 &&
+         decoded.raw.imm[0].size == 0;
+}
+
+std::string in_hex(const std::string& bytes) {
+  std::string text;
+  for (const char byte : bytes) text += fmt::format("{:02x} ", static_cast<unsigned char>(byte));
+  return text;
+}
+
+TEST_F(ProcessorTest, AgreesWithTheProcessorOnRandomInstructions) {
+  if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "the trampoline needs a processor with AVX";
+  const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
+  const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
+  ASSERT_EQ(data.data(), reinterpret_cast<std::byte*>(kData));
+  ASSERT_EQ(context.data(), reinterpret_cast<std::byte*>(kContext));
+  auto code = sys::CodeMemory::create(4096);
+  ASSERT_TRUE(code);
+  auto& native = *reinterpret_cast<NativeState*>(context.data());
+  Generator generator(20261123);
+  unsigned compared = 0;
+  for (unsigned round = 0; compared < 20000 && round < 2'000'000; ++round) {
+    const std::string instruction = generator.instruction();
+    if (instruction.empty()) continue;
+    ZydisDecodedInstruction decoded;
+    const std::uint64_t flags = defined_flags(instruction, decoded);
+    if (reaches_far(decoded)) continue;
+    const NativeState before = random_state(generator);
+    const std::string program = instruction + "\xf4";  // HLT
+    ASSERT_TRUE(memory_->write(guest::Gpa{kGuestCode}, std::as_bytes(std::span(program))));
+    engine_->guest_memory_written(guest::Gpa{kGuestCode}, program.size());
+    for (std::byte& byte : guest_data()) byte = static_cast<std::byte>(generator.bits());
+    std::memcpy(data.data(), guest_data().data(), kDataBytes);
+    set_state(before);
+    const auto exit = engine_->run();
+    ASSERT_TRUE(exit);
+    if (!std::holds_alternative<Halt>(*exit)) continue;  // it faults: the processor is not asked
+    native = before;
+    const std::string trampoline = make_trampoline(instruction);
+    std::memcpy(code->writable(), trampoline.data(), trampoline.size());
+    reinterpret_cast<void (*)()>(const_cast<std::byte*>(code->executable()))();
+    const NativeState after = state_of_engine();
+    const std::string what = fmt::format("{}(round {})", in_hex(instruction), round);
+    for (unsigned i = 0; i < 16; ++i) {
+      if (i == 4) continue;
+      ASSERT_EQ(after.gpr[i], native.gpr[i]) << what << " register " << i;
+    }
+    ASSERT_EQ(after.flags & flags, native.flags & flags) << what << " was " << before.flags;
+    ASSERT_EQ(std::memcmp(after.vector.data(), native.vector.data(), sizeof after.vector), 0) << what;
+    ASSERT_EQ(std::memcmp(guest_data().data(), data.data(), kDataBytes), 0) << what << " memory";
+    ++compared;
+  }
+  EXPECT_EQ(compared, 20000u);
+}
+
+}  // namespace
+}  // namespace berth::engine::soft

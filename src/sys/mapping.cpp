@@ -1,0 +1,58 @@
+#include "sys/mapping.hpp"
+
+#include <fmt/core.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace berth::sys {
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  if (this != &other) {
+    reset();
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+  }
+  return *this;
+}
+
+void Mapping::reset() noexcept {
+  if (data_ != nullptr) ::munmap(data_, bytes_);
+  data_ = nullptr;
+  bytes_ = 0;
+}
+
+Result<Mapping> Mapping::shared(int fd, std::size_t bytes, Access access, const std::string& what) {
+  const int protection = access == Access::Read ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* address = ::mmap(nullptr, bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (address == MAP_FAILED) return fail_errno(fmt::format("cannot map {} bytes of {}", bytes, what));
+  return Mapping(static_cast<std::byte*>(address), bytes);
+}
+
+Result<Mapping> Mapping::of_file(const std::string& path) {
+  const Fd file = TRY(open(path, O_RDONLY));
+  struct ::stat status {};
+  if (::fstat(file.get(), &status) != 0) return fail_errno(fmt::format("cannot examine {}", path));
+  if (!S_ISREG(status.st_mode))
+    return fail(Code::InvalidArgument, fmt::format("cannot map {}: not a regular file", path));
+  const auto bytes = static_cast<std::size_t>(status.st_size);
+  if (bytes == 0) return Mapping();
+  void* address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) return fail_errno(fmt::format("cannot map {}", path));
+  return Mapping(static_cast<std::byte*>(address), bytes);
+}
+
+void Mapping::prefer_huge_pages() const noexcept {
+  if (data_ != nullptr) ::madvise(data_, bytes_, MADV_HUGEPAGE);
+}
+
+Result<Fd> make_memory_file(const std::string& name, std::uint64_t bytes) {
+  Fd file(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file) return fail_errno(fmt::format("cannot make the memory file {}", name));
+  if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0)
+    return fail_errno(fmt::format("cannot make the memory file {} {} bytes long", name, bytes));
+  if (::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+    return fail_errno(fmt::format("cannot seal the memory file {}", name));
+  return file;
+}
+
+}  // namespace berth::sys

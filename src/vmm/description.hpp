@@ -1,0 +1,34 @@
+// What machine to run, as berth-vmm is told in JSON.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace berth::vmm {
+
+enum class EngineChoice { Auto, Soft, Kvm };
+
+struct DiskDescription {
+  std::string path;  // a raw file; "path"
+  bool read_only = false;
+  std::string id;  // the serial number that the guest sees; "id"
+};
+
+struct Description {
+  std::string kernel;     // path; "kernel"
+  std::string initramfs;  // path, or empty; "initramfs"
+  std::string command_line;
+  std::uint64_t memory_bytes = std::uint64_t{256} << 20;  // "memory": bytes, or a size as "512M"
+  unsigned vcpus = 1;
+  std::vector<DiskDescription> disks;        // in order: /dev/vda, /dev/vdb, ...
+  EngineChoice engine = EngineChoice::Auto;  // "auto", "soft" or "kvm"
+};
+
+// Unknown members are refused, so that a misspelt one is not silently without effect.
+Result<Description> parse_description(std::string_view json);
+
+}  // namespace berth::vmm
