@@ -5,7 +5,8 @@ target_compile_definitions(berth_flags INTERFACE _GNU_SOURCE BERTH_VERSION="${PR
 target_compile_options(berth_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wold-style-cast -Wsuggest-override -Wno-missing-field-initializers
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # GCC 12 misreads std::string's operator+ (its bug 105651)
-  $<$<BOOL:${BERTH_WERROR}>:-Werror>)
+  $<$<BOOL:${BERTH_WERROR}>:-Werror>
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${BERTH_PCH}>>:-fpch-preprocess>)  # for ccache
 
 # g++'s -O3 costs a fifth more build time here and gains nothing that bench/ can see.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")

@@ -144,9 +144,11 @@ Result<int> prune(const Context& context, const PruneOptions& options) {
   if (!options.force && !confirmed(fmt::format("This removes {}. Go on?", what))) return 0;
   Store store = TRY(context.open_store());
   for (const ImageRecord& record : TRY(store.prune_images(options.all, before_ns))) {
-    const bool named = !record.name.empty();
-    TRY(print(
-        fmt::format("{}: {}\n", named ? "Untagged" : "Deleted", named ? record.name : record.config.text())));
+    if (!record.name.empty()) {
+      TRY(print(fmt::format("Untagged: {}\n", record.name)));
+    } else if (!TRY(store.find_image(record.config.text()))) {  // no other image has the id
+      TRY(print(fmt::format("Deleted: {}\n", record.config.text())));
+    }
   }
   TRY(print(fmt::format("Total reclaimed space: {}\n", format_size(TRY(store.gc()).freed_bytes))));
   return 0;
