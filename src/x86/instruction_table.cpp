@@ -369,6 +369,11 @@ Unit unit_of(ZydisMnemonic mnemonic, Unit of_extension) {
   switch (mnemonic) {
     case ZYDIS_MNEMONIC_FWAIT:
       return Unit::Wait;
+    case ZYDIS_MNEMONIC_FCOMI:
+    case ZYDIS_MNEMONIC_FCOMIP:
+    case ZYDIS_MNEMONIC_FUCOMI:
+    case ZYDIS_MNEMONIC_FUCOMIP:
+      return Unit::X87;  // counted to the Pentium Pro's integer extension
     case ZYDIS_MNEMONIC_LFENCE:
     case ZYDIS_MNEMONIC_SFENCE:
     case ZYDIS_MNEMONIC_MFENCE:

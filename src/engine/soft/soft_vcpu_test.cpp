@@ -344,5 +344,48 @@ TEST_F(ProcessorTest, AgreesWithTheProcessorOnRandomInstructions) {
   EXPECT_EQ(compared, 20000u);
 }
 
+// Two doubles on the stack, one instruction, then status and the three top registers into memory.
+std::string x87_program(unsigned opcode, unsigned modrm) {
+  std::string code("\xdb\xe3\xdd\x03\xdd\x43\x08", 7);  // fninit; fld qword [rbx]; fld qword [rbx + 8]
+  code += {static_cast<char>(opcode), static_cast<char>(modrm)};
+  code += std::string("\xdd\x7b\x40\xdb\x7b\x50\xdb\x7b\x60\xdb\x7b\x70\xdb\xe3", 14);
+  return code;
+}
+
+TEST_F(ProcessorTest, AgreesWithTheProcessorOnX87) {
+  const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
+  const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
+  auto code = sys::CodeMemory::create(4096);
+  ASSERT_TRUE(code);
+  auto& native = *reinterpret_cast<NativeState*>(context.data());
+  Generator generator(20261124);
+  for (unsigned round = 0; round < 8 * 64 * 4; ++round) {
+    const unsigned opcode = 0xd8 + round / 4 / 64, modrm = 0xc0 + round / 4 % 64;
+    const std::string instruction = x87_program(opcode, modrm);
+    const std::string program = instruction + "\xf4";
+    NativeState before = random_state(generator);
+    ASSERT_TRUE(memory_->write(guest::Gpa{kGuestCode}, std::as_bytes(std::span(program))));
+    engine_->guest_memory_written(guest::Gpa{kGuestCode}, program.size());
+    const double operands[2] = {static_cast<double>(generator.below(9)) - 3.25,
+                                1.0 / (1 + generator.below(99))};
+    std::memcpy(guest_data().data() + 2048, operands, sizeof operands);
+    std::memcpy(data.data(), guest_data().data(), kDataBytes);
+    set_state(before);
+    const auto exit = engine_->run();
+    ASSERT_TRUE(exit);
+    if (!std::holds_alternative<Halt>(*exit)) continue;
+    native = before;
+    const std::string trampoline = make_trampoline(instruction);
+    std::memcpy(code->writable(), trampoline.data(), trampoline.size());
+    reinterpret_cast<void (*)()>(const_cast<std::byte*>(code->executable()))();
+    EXPECT_EQ(std::memcmp(guest_data().data() + 2112, data.data() + 2112, 64), 0)
+        << fmt::format("{:02x} {:02x} of {} {}", opcode, modrm, operands[0], operands[1]);
+    EXPECT_EQ(engine_->state().gpr[0] & 0xffff, native.gpr[0] & 0xffff)
+        << fmt::format("{:02x} {:02x}", opcode, modrm);
+    EXPECT_EQ((engine_->state().rflags ^ native.flags) & 0x45, 0u)
+        << fmt::format("{:02x} {:02x}", opcode, modrm);
+  }
+}
+
 }  // namespace
 }  // namespace berth::engine::soft
