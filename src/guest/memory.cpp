@@ -55,6 +55,15 @@ std::span<std::byte> GuestMemory::at(Gpa address, std::uint64_t bytes) const {
   return {};
 }
 
+Gpa GuestMemory::address_of(std::span<const std::byte> bytes) const {
+  const auto offset = static_cast<std::uint64_t>(bytes.data() - mapping_.data());
+  const auto region = std::find_if(regions_.begin(), regions_.end(), [&](const Region& candidate) {
+    return offset - candidate.file_offset < candidate.bytes;
+  });
+  BERTH_ASSERT(region != regions_.end());
+  return region->start + (offset - region->file_offset);
+}
+
 Result<void> GuestMemory::read(Gpa address, std::span<std::byte> out) const {
   const auto source = at(address, out.size());
   if (source.size() != out.size()) return outside("read", address, out.size());

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -28,6 +29,9 @@ struct Region {
   std::uint64_t file_offset = 0;  // of its first byte in the memory file, and in the mapping
 };
 
+// Told of what a device has written into guest memory; any thread. Engines that keep translated code need it.
+using WriteListener = std::function<void(Gpa, std::uint64_t)>;
+
 class GuestMemory {
  public:
   // RAM of `bytes` (a multiple of 2 MiB): from 0 up to the hole below 4 GiB that devices use (it starts at 3
@@ -42,6 +46,8 @@ class GuestMemory {
   // The host's bytes for [address, address + bytes); empty where any of them is not RAM or the range spans
   // two regions.
   std::span<std::byte> at(Gpa address, std::uint64_t bytes) const;
+  // Where bytes that at() gave are in the guest.
+  Gpa address_of(std::span<const std::byte> bytes) const;
 
   // OutOfRange where any byte is not RAM; nothing is copied then.
   Result<void> read(Gpa address, std::span<std::byte> out) const;

@@ -27,6 +27,10 @@ Vcpu::~Vcpu() {
   join();
 }
 
+void Vcpu::memory_written(guest::Gpa address, std::uint64_t bytes) {
+  engine_->guest_memory_written(address, bytes);
+}
+
 Result<void> Vcpu::attach(engine::Backend& backend) {
   cpuid_ = guest_cpuid(backend.features(), {place_.index, place_.count, place_.tsc_hz});
   engine_ = TRY(backend.make_vcpu(place_.index, *this, cpuid_));

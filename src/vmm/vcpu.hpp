@@ -39,6 +39,7 @@ class Vcpu final : private engine::Machine, private device::ApicOwner {
   void stop();  // any thread; the thread ends soon
   void join();
   void pic_pin(bool high);  // the PIC's INT pin; the bootstrap processor's alone
+  void memory_written(guest::Gpa address, std::uint64_t bytes);  // by a device; any thread
 
  private:
   // engine::Machine

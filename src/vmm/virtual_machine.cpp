@@ -44,7 +44,10 @@ Result<void> VirtualMachine::add_processors(engine::Backend& backend, unsigned c
 }
 
 Result<void> VirtualMachine::add_virtio(std::unique_ptr<device::VirtioDevice> device) {
-  virtio_.push_back(std::make_unique<device::VirtioPci>(std::move(device), memory_, board_.apics()));
+  auto written = [this](guest::Gpa address, std::uint64_t bytes) {
+    for (const auto& vcpu : vcpus_) vcpu->memory_written(address, bytes);
+  };
+  virtio_.push_back(std::make_unique<device::VirtioPci>(std::move(device), memory_, board_.apics(), written));
   if (!board_.pci().add(*virtio_.back()))
     return fail(Code::ResourceExhausted, "cannot add a device: the machine's PCI bus is full");
   return {};

@@ -48,7 +48,7 @@ class VirtioDevice {
       if (popped == Queue::Pop::Empty) break;
       if (popped == Queue::Pop::Broken) return transport_->broken();
       const std::uint32_t written = serve(chain_);
-      if (!queue.push(chain_.head, written)) return transport_->broken();
+      if (!queue.push(chain_, written)) return transport_->broken();
       any = true;
     }
     if (any) transport_->interrupt(index);

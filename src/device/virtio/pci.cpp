@@ -58,9 +58,12 @@ std::uint64_t replace_half(std::uint64_t old, bool high, std::uint64_t value) {
 }  // namespace
 
 VirtioPci::VirtioPci(std::unique_ptr<VirtioDevice> device, const guest::GuestMemory& memory,
-                     MessageSink& messages)
-    : PciFunction(ids_of(*device)), device_(std::move(device)), msix_(messages, device_->queues() + 1) {
-  for (unsigned i = 0; i < device_->queues(); ++i) queues_.emplace_back(memory);
+                     MessageSink& messages, guest::WriteListener written)
+    : PciFunction(ids_of(*device)),
+      device_(std::move(device)),
+      msix_(messages, device_->queues() + 1),
+      written_(std::move(written)) {
+  for (unsigned i = 0; i < device_->queues(); ++i) queues_.emplace_back(memory, &written_);
   add_bar(kRegisterBar, kWindowBytes);
   add_bar(kMsixBar, kMsixWindowBytes);
   add_capabilities();

@@ -12,7 +12,8 @@ namespace berth::device {
 
 class VirtioPci final : public PciFunction, private VirtioTransport {
  public:
-  VirtioPci(std::unique_ptr<VirtioDevice> device, const guest::GuestMemory& memory, MessageSink& messages);
+  VirtioPci(std::unique_ptr<VirtioDevice> device, const guest::GuestMemory& memory, MessageSink& messages,
+            guest::WriteListener written = {});
 
   std::uint64_t bar_read(unsigned bar, std::uint64_t offset, unsigned bytes) override;
   void bar_write(unsigned bar, std::uint64_t offset, unsigned bytes, std::uint64_t value) override;
@@ -50,6 +51,7 @@ class VirtioPci final : public PciFunction, private VirtioTransport {
   unsigned msix_capability_ = 0;
   Common common_;
   std::uint8_t isr_ = 0;
+  const guest::WriteListener written_;
   std::vector<Queue> queues_;
 };
 

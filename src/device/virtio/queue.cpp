@@ -111,11 +111,16 @@ Queue::Pop Queue::pop(Chain& chain) {
   return Pop::Chain;
 }
 
-bool Queue::push(std::uint16_t head, std::uint32_t written) {
+bool Queue::push(const Chain& chain, std::uint32_t written) {
+  // Before the guest can see that they are there; all buffers, as a failed request may have filled some.
+  for (const auto& buffer : chain.writable) {
+    if (written_ != nullptr && *written_ && !buffer.empty())
+      (*written_)(memory_.address_of(buffer), buffer.size());
+  }
   const std::uint64_t size = state_.size;
   const auto ring = memory_.at(guest::Gpa{state_.used}, 4 + 8 * size);
   if (ring.empty() || state_.used % 4 != 0) return false;
-  const std::array<std::uint32_t, 2> element{head, written};
+  const std::array<std::uint32_t, 2> element{chain.head, written};
   std::memcpy(ring.data() + 4 + 8 * (state_.next_used % size), element.data(), sizeof element);
   ++state_.next_used;
   __atomic_store_n(reinterpret_cast<std::uint16_t*>(ring.data() + 2), state_.next_used, __ATOMIC_RELEASE);

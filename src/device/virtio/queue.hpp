@@ -41,7 +41,9 @@ class Queue {
  public:
   enum class Pop { Chain, Empty, Broken };  // Broken: against the specification; the device stops
 
-  explicit Queue(const guest::GuestMemory& memory) : memory_(memory) {}
+  // `written` may be empty, and outlives the queue.
+  explicit Queue(const guest::GuestMemory& memory, const guest::WriteListener* written = nullptr)
+      : memory_(memory), written_(written) {}
   QueueState& state() { return state_; }
   const QueueState& state() const { return state_; }
   void reset() { state_ = {}; }
@@ -51,7 +53,7 @@ class Queue {
   // Takes the last pop() back; the request comes again.
   void undo_pop() { --state_.next_available; }
   // Gives a request back with the count of bytes that were written into it. False where the ring is not RAM.
-  bool push(std::uint16_t head, std::uint32_t written);
+  bool push(const Chain& chain, std::uint32_t written);
   // Whether the driver wants to hear of what was pushed.
   bool wants_interrupt() const;
 
@@ -65,6 +67,7 @@ class Queue {
   bool add_buffer(Chain& chain, const Descriptor& descriptor) const;
 
   const guest::GuestMemory& memory_;
+  const guest::WriteListener* written_;
   QueueState state_;
 };
 

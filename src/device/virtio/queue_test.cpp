@@ -24,14 +24,30 @@ TEST_F(QueueTest, GivesChainsInOrderAndBack) {
   ASSERT_EQ(queue_.pop(chain_), Queue::Pop::Chain);
   EXPECT_EQ(chain_.readable_bytes(), 16U);
   EXPECT_EQ(chain_.writable_bytes(), 8U);
-  EXPECT_TRUE(queue_.push(chain_.head, 8));
+  EXPECT_TRUE(queue_.push(chain_, 8));
   ASSERT_EQ(queue_.pop(chain_), Queue::Pop::Chain);
   EXPECT_EQ(chain_.head, 2);
-  EXPECT_TRUE(queue_.push(chain_.head, 4));
+  EXPECT_TRUE(queue_.push(chain_, 4));
   EXPECT_EQ(queue_.pop(chain_), Queue::Pop::Empty);
   EXPECT_EQ(ring_.used(), 2);
   EXPECT_EQ(ring_.used_head(1), 2U);
   EXPECT_EQ(ring_.used_bytes(1), 4U);
+}
+
+TEST_F(QueueTest, TellsOfWhatADeviceWroteBeforeTheGuestSeesIt) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> told;
+  const guest::WriteListener listener = [&](guest::Gpa address, std::uint64_t bytes) {
+    EXPECT_EQ(ring_.used(), 0);
+    told.emplace_back(value(address), bytes);
+  };
+  Queue queue(memory_, &listener);
+  queue.state() = ring_.state();
+  ring_.offer({{kBuffers, 16, false}, {kBuffers + 0x100, 8, true}, {kBuffers + 0x300, 1, true}});
+  ASSERT_EQ(queue.pop(chain_), Queue::Pop::Chain);
+  EXPECT_TRUE(queue.push(chain_, 9));
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>> expected = {{kBuffers + 0x100, 8},
+                                                                         {kBuffers + 0x300, 1}};
+  EXPECT_EQ(told, expected);
 }
 
 TEST_F(QueueTest, ReadsAndWritesAcrossBuffers) {

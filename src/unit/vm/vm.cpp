@@ -19,8 +19,9 @@ class Vm final : public UnavailableUnit {
         kvm ? "/dev/kvm is here" : fmt::format("/dev/kvm: {}", std::strerror(kvm.error().sys_errno));
     return fail(
         Code::Unimplemented,
-        fmt::format("this version of berth has no virtual machine monitor yet ({}); use --unit container",
-                    engine));
+        fmt::format(
+            "this version of berth cannot run images in a virtual machine yet ({}); use --unit container",
+            engine));
   }
 };
 
