@@ -125,7 +125,7 @@ Result<std::string> InstanceStore::find_id(std::string_view name_or_id) {
 
 Result<Instance> InstanceStore::get(std::string_view name_or_id) {
   const std::string id = TRY(find_id(name_or_id));
-  auto row = TRY(database_.prepare(std::string(kSelect) + "WHERE id = ?"));
+  auto row = TRY(database_.prepare(fmt::format("{}WHERE id = ?", kSelect)));
   if (!TRY(row.bind(id).step()))
     return fail(Code::NotFound, fmt::format("instance {} has just been removed", name_or_id));
   return read(row);
@@ -138,7 +138,7 @@ Result<bool> InstanceStore::has(const std::string& id) {
 
 Result<std::vector<Instance>> InstanceStore::list() {
   std::vector<Instance> instances;
-  auto rows = TRY(database_.prepare(std::string(kSelect) + "ORDER BY created_ns DESC"));
+  auto rows = TRY(database_.prepare(fmt::format("{}ORDER BY created_ns DESC", kSelect)));
   while (TRY(rows.step())) instances.push_back(TRY(read(rows)));
   return instances;
 }

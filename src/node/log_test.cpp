@@ -1,3 +1,4 @@
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -18,8 +19,7 @@ std::string entries(std::string_view bytes) {
 }
 
 TEST(LogLineTest, WholeLinesAndAPart) {
-  const std::string prefix = std::string(kWhen) + " stderr ";
-  EXPECT_EQ(entries("one\n\ntwo"), prefix + "F one\n" + prefix + "F \n" + prefix + "P two\n");
+  EXPECT_EQ(entries("one\n\ntwo"), fmt::format("{0} stderr F one\n{0} stderr F \n{0} stderr P two\n", kWhen));
   EXPECT_EQ(entries(""), "");
 }
 
