@@ -24,7 +24,7 @@ TEST(LogLineTest, WholeLinesAndAPart) {
 }
 
 TEST(LogLineTest, LongLinesAreCut) {
-  const std::string text = entries(std::string(kMaxLogPart + 5, 'x') + "\n");
+  const std::string text = entries(fmt::format("{}\n", std::string(kMaxLogPart + 5, 'x')));
   const auto lines = split(text, '\n');
   ASSERT_EQ(lines.size(), 3U);  // and nothing after the last newline
   EXPECT_EQ(parse_log_entry(lines[0])->content.size(), kMaxLogPart);
