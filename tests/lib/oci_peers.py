@@ -79,6 +79,29 @@ PEERS: dict[str, dict[str, str]] = {
     },
 }
 
+# What berth-oci lacks: a file of the suite, or one test of it, and the reason it is skipped. Empty when berth-oci is whole.
+NOT_YET = {
+    "test_events.py": "events is not there yet",
+    "test_features.py": "features is not there yet",
+    "test_spec.py": "spec is not there yet",
+    "test_update.py": "update is not there yet",
+    "test_options.py::test_help": "update, events, features and spec are not there yet",
+    "test_options.py::test_help_of_each_command": "update, events, features and spec are not there yet",
+    "test_ordinary_user.py": "ordinary users are not served yet",
+    "test_seccomp_notify.py": "supervisors of system calls are not told yet",
+    "test_cgroups.py::test_every_hierarchy_has_the_process": "cpuset and named hierarchies are not entered yet",
+    "test_exec.py::test_a_sub_group": "exec --cgroup enters no group below the container's yet",
+    "test_mounts.py::test_propagation_of_the_root": "shared roots are not there yet",
+    "test_namespaces.py::test_a_kind_may_be_listed_once": "refused, in words that name the place and not the kind",
+    "test_pause.py::test_killing_what_is_paused": "SIGKILL does not thaw yet",
+    "test_pause.py::test_a_paused_container_that_was_killed_can_be_deleted": "SIGKILL does not thaw yet",
+}
+
+
+def not_yet(file: str, test: str) -> str:
+    """Why berth-oci skips `test` of `file`; empty if it does not."""
+    return NOT_YET.get(file) or NOT_YET.get(f"{file}::{test}", "")
+
 
 def why_not(runtime: str, need: str) -> str:
     """The reason why a test that needs this is skipped for this runtime; empty if it is not."""
