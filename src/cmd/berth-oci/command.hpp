@@ -43,6 +43,7 @@ Result<int> run_ps(const Globals& globals, const Args& args);
 Result<int> run_kill(const Globals& globals, const Args& args);
 Result<int> run_delete(const Globals& globals, const Args& args);
 Result<int> run_pause(const Globals& globals, const Args& args);
+Result<int> run_update(const Globals& globals, const Args& args);
 Result<int> run_resume(const Globals& globals, const Args& args);
 
 // The one operand of most commands.

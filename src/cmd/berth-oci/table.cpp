@@ -20,6 +20,7 @@ const std::vector<OciCommand>& oci_commands() {
       {"run", "[OPTION...] CONTAINER", "create and start a container", run_run},
       {"start", "CONTAINER", "start the program of a created container", run_start},
       {"state", "CONTAINER", "print the state of a container as JSON", run_state},
+      {"update", "[OPTION...] CONTAINER", "change what a container may use", run_update},
   };
   return commands;
 }

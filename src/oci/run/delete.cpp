@@ -86,13 +86,17 @@ Result<void> remove(const std::string& root, const std::string& id, bool force) 
 Result<void> kill(const std::string& root, const std::string& id, int signal, bool all) {
   const ContainerDir dir = TRY(ContainerDir::open(root, id));
   const State state = TRY(State::load(dir));
-  if (all && !state.cgroup.empty()) {
-    const auto group = TRY(isolate::find_cgroup_at(state.cgroup));
-    if (group) return group->signal_all(signal);
+  const auto group = state.cgroup.empty() ? nullptr : TRY(isolate::find_cgroup_at(state.cgroup));
+  if (all && group) {
+    TRY(group->signal_all(signal));
+  } else {
+    const sys::Fd process = TRY(open_process(state));
+    if (!process) return fail(Code::FailedPrecondition, fmt::format("container not running: {}", id));
+    TRY(sys::send_signal(process.get(), signal));
   }
-  const sys::Fd process = TRY(open_process(state));
-  if (!process) return fail(Code::FailedPrecondition, fmt::format("container not running: {}", id));
-  return sys::send_signal(process.get(), signal);
+  // Under v1 a frozen process dies when it is thawed.
+  if (signal == SIGKILL && group && TRY(group->frozen())) return group->freeze(false);
+  return {};
 }
 
 }  // namespace berth::oci
