@@ -44,6 +44,7 @@ constexpr std::array<Limit, 15> kLimits = {{
 
 Result<Json> value_of(const Limit& limit, const std::string& text) {
   if (limit.kind == Kind::Text) return Json(text);
+  if (const auto number = parse_u64(text)) return Json(*number);
   if (const auto number = parse_i64(text)) return Json(*number);
   if (limit.kind == Kind::Bytes) return Json(TRY_DURING(fmt::format("--{}", limit.option), parse_size(text)));
   return fail(Code::InvalidArgument, fmt::format("--{} {}: a number is needed", limit.option, text));
