@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstring>
 
 #include "base/text.hpp"
@@ -230,10 +232,13 @@ int adopt_terminal(int fd) noexcept {
 }
 
 int reset_signals() noexcept {
-  struct sigaction action {};
-  action.sa_handler = SIG_DFL;
+  // The kernel's struct sigaction: all zero is SIG_DFL. By the raw call, as glibc's refuses 32 and 33, which
+  // its own posix_spawn(3) leaves ignored in what it starts (make's children, say).
+  constexpr std::array<std::uint64_t, 4> kDefault{};
+  constexpr std::size_t kMaskBytes = 8;
   for (int number = 1; number < NSIG; ++number) {
-    if (number != SIGKILL && number != SIGSTOP) ::sigaction(number, &action, nullptr);
+    if (number != SIGKILL && number != SIGSTOP)
+      ::syscall(SYS_rt_sigaction, number, kDefault.data(), nullptr, kMaskBytes);
   }
   sigset_t none;
   ::sigemptyset(&none);
