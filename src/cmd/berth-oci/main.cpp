@@ -36,8 +36,8 @@ std::string usage() {
   for (const OciCommand& command : oci_commands())
     text += fmt::format("  {:<10} {}\n", command.name, command.summary);
   text +=
-      "\nglobal options:\n  --root DIR  --log FILE  --log-format text|json  --debug  --systemd-cgroup\n"
-      "  --cgroup-manager cgroupfs|systemd|disabled  --rootless true|false|auto  --criu PROGRAM  --version\n";
+      "\nglobal options:\n  --root DIR  --log FILE  --log-format text|json  --debug\n"
+      "  --cgroup-manager cgroupfs  --rootless true|false|auto  --criu PROGRAM  --version\n";
   return text;
 }
 
@@ -66,6 +66,17 @@ Result<sys::Fd> open_log(const Globals& globals) {
   return file;
 }
 
+// Never passed over in silence: a client that asks for another manager would look for the group elsewhere.
+Result<void> check_manager(const Globals& globals) {
+  const std::string& manager = globals.cgroup_manager;
+  if (!globals.systemd_cgroup && (manager.empty() || manager == "cgroupfs")) return {};
+  return fail(
+      Code::Unimplemented,
+      fmt::format("{}: this version of berth-oci makes control groups itself: use the cgroupfs manager "
+                  "(podman --cgroup-manager cgroupfs; containerd: SystemdCgroup = false)",
+                  globals.systemd_cgroup ? "--systemd-cgroup" : "--cgroup-manager " + manager));
+}
+
 const OciCommand* find_command(std::string_view name) {
   const auto& commands = oci_commands();
   const auto found =
@@ -80,6 +91,7 @@ int run_named(const Globals& globals, const OciCommand& command, const Args& arg
   }
   const auto log_file = open_log(globals);
   if (!log_file) return report({}, log_file.error());
+  if (const auto managed = check_manager(globals); !managed) return report(globals, managed.error());
   const auto code = command.body(globals, args);
   return code ? *code : report(globals, code.error());
 }

@@ -40,7 +40,6 @@ struct Linux {
   std::vector<std::string> masked_paths;
   std::vector<std::string> read_only_paths;
   std::optional<sys::SeccompProfile> seccomp;
-  std::string mount_label;
 
   static Result<Linux> from_json(const JsonView& view);
 };

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         calls = getattr(item, "callspec", None)
         if calls and calls.params.get("runtime") == "berth-oci":
-            if why := oci_peers.not_yet(item.path.name, item.originalname):
+            if why := oci_peers.not_yet(item.path.name, item.originalname, item.name):
                 item.add_marker(pytest.mark.skip(reason=f"berth-oci: {why}"))
 
 

@@ -87,3 +87,10 @@ def test_rootless(container, value):
     container.set_args("true")
     container.save()
     container.runtime("run", "--bundle", container.bundle, container.id, options=("--rootless", value))
+
+
+@pytest.mark.parametrize("words", [("--systemd-cgroup",), ("--cgroup-manager", "systemd")])
+def test_another_manager_is_refused_and_not_passed_over(runtime, words):
+    if runtime.name != "berth-oci":
+        pytest.skip("peers speak with systemd, or know one of the two words alone")
+    assert "cgroupfs" in runtime.fails(*words, "list")
