@@ -81,18 +81,12 @@ PEERS: dict[str, dict[str, str]] = {
 
 # What berth-oci lacks: a file of the suite, or one test of it, and the reason it is skipped. Empty when berth-oci is whole.
 NOT_YET = {
-    "test_events.py": "events is not there yet",
-    "test_features.py": "features is not there yet",
-    "test_spec.py": "spec is not there yet",
-    "test_options.py::test_help": "spec is not there yet",
-    "test_options.py::test_help_of_each_command[berth-oci-spec]": "spec is not there yet",
     "test_ordinary_user.py": "ordinary users are not served yet",
     "test_seccomp_notify.py": "supervisors of system calls are not told yet",
     "test_cgroups.py::test_every_hierarchy_has_the_process": "cpuset and named hierarchies are not entered yet",
     "test_exec.py::test_a_sub_group": "exec --cgroup enters no group below the container's yet",
     "test_mounts.py::test_propagation_of_the_root[berth-oci-shared-shared:]": "shared roots are not there yet",
     "test_mounts.py::test_propagation_of_the_root[berth-oci-rshared-shared:]": "shared roots are not there yet",
-    "test_namespaces.py::test_a_kind_may_be_listed_once": "refused, in words that name the place and not the kind",
 }
 
 

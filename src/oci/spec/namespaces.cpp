@@ -81,7 +81,8 @@ Result<Namespaces> Namespaces::from_json(const JsonView& view) {
   Namespaces namespaces;
   for (const JsonView& item : TRY(view.array_or_empty("namespaces"))) {
     Namespace entry = TRY(read_namespace(item));
-    if (namespaces.find(entry.kind) != nullptr) return item.bad("type: is there already");
+    if (namespaces.find(entry.kind) != nullptr)
+      return item.bad(fmt::format("type: \"{}\" is listed twice", TRY(item.string("type"))));
     namespaces.list.push_back(std::move(entry));
   }
   namespaces.uid_mappings = TRY(read_id_mappings(view, "uidMappings"));
