@@ -374,6 +374,8 @@ Unit unit_of(ZydisMnemonic mnemonic, Unit of_extension) {
     case ZYDIS_MNEMONIC_FUCOMI:
     case ZYDIS_MNEMONIC_FUCOMIP:
       return Unit::X87;  // counted to the Pentium Pro's integer extension
+    case ZYDIS_MNEMONIC_FISTTP:
+      return Unit::X87;  // with 32 bits counted to SSE3
     case ZYDIS_MNEMONIC_LFENCE:
     case ZYDIS_MNEMONIC_SFENCE:
     case ZYDIS_MNEMONIC_MFENCE:

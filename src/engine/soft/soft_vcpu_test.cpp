@@ -387,5 +387,73 @@ TEST_F(ProcessorTest, AgreesWithTheProcessorOnX87) {
   }
 }
 
+// A control word, two doubles on the stack, one instruction with [rbx + 32], then as above.
+std::string x87_memory_program(unsigned opcode, unsigned extension) {
+  std::string code("\xdb\xe3\xd9\x6b\x10\xdd\x03\xdd\x43\x08", 10);  // fninit; fldcw [rbx + 16]; fld twice
+  code += {static_cast<char>(opcode), static_cast<char>(0x43 | extension << 3), '\x20'};
+  // fnstsw ax; fnstcw [rbx + 56]; fstp tbyte three times; fninit
+  code += std::string("\xdf\xe0\xd9\x7b\x38\xdb\x7b\x50\xdb\x7b\x60\xdb\x7b\x70\xdb\xe3", 16);
+  return code;
+}
+
+// The environment and whole-state forms hold addresses, which differ.
+bool holds_addresses(unsigned opcode, unsigned extension) {
+  return (opcode == 0xd9 && (extension == 4 || extension == 6)) ||
+         (opcode == 0xdd && (extension == 4 || extension == 6));
+}
+
+TEST_F(ProcessorTest, AgreesWithTheProcessorOnX87WithMemory) {
+  const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
+  const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
+  auto code = sys::CodeMemory::create(4096);
+  ASSERT_TRUE(code);
+  auto& native = *reinterpret_cast<NativeState*>(context.data());
+  Generator generator(20261125);
+  unsigned compared = 0;
+  for (unsigned round = 0; round < 8 * 8 * 64; ++round) {
+    const unsigned opcode = 0xd8 + round / 8 % 8, extension = round % 8;
+    if (holds_addresses(opcode, extension)) continue;
+    const std::string instruction = x87_memory_program(opcode, extension);
+    const std::string program = instruction + "\xf4";
+    NativeState before = random_state(generator);
+    ASSERT_TRUE(memory_->write(guest::Gpa{kGuestCode}, std::as_bytes(std::span(program))));
+    engine_->guest_memory_written(guest::Gpa{kGuestCode}, program.size());
+    std::byte* const place = guest_data().data() + 2048;
+    for (unsigned i = 0; i < 128; ++i) place[i] = static_cast<std::byte>(generator.bits());
+    const double operands[2] = {static_cast<double>(generator.below(9)) - 3.25,
+                                1.0 / (1 + generator.below(99))};
+    std::memcpy(place, operands, sizeof operands);
+    // All exceptions masked; any rounding and precision.
+    const auto control =
+        static_cast<std::uint16_t>(0x7f | generator.below(4) << 8 | generator.below(4) << 10);
+    std::memcpy(place + 16, &control, sizeof control);
+    if (opcode == 0xd9 && extension == 5) std::memcpy(place + 32, &control, sizeof control);
+    if (opcode != 0xd9 && generator.below(2) == 0) {
+      const double number = static_cast<double>(generator.below(1000)) / 7 - 50;
+      const auto narrow = static_cast<float>(number);
+      if ((opcode & 4) != 0) {
+        std::memcpy(place + 32, &number, sizeof number);
+      } else {
+        std::memcpy(place + 32, &narrow, sizeof narrow);
+      }
+    }
+    std::memcpy(data.data(), guest_data().data(), kDataBytes);
+    set_state(before);
+    const auto exit = engine_->run();
+    ASSERT_TRUE(exit);
+    if (!std::holds_alternative<Halt>(*exit)) continue;
+    native = before;
+    const std::string trampoline = make_trampoline(instruction);
+    std::memcpy(code->writable(), trampoline.data(), trampoline.size());
+    reinterpret_cast<void (*)()>(const_cast<std::byte*>(code->executable()))();
+    EXPECT_EQ(std::memcmp(guest_data().data() + 2048, data.data() + 2048, 128), 0) << fmt::format(
+        "{:02x} /{} control {:x}: {} and {}", opcode, extension, control, operands[0], operands[1]);
+    EXPECT_EQ(engine_->state().gpr[0] & 0xffff, native.gpr[0] & 0xffff)
+        << fmt::format("{:02x} /{}", opcode, extension);
+    ++compared;
+  }
+  EXPECT_GT(compared, 3000u);
+}
+
 }  // namespace
 }  // namespace berth::engine::soft
