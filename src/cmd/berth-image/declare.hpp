@@ -22,5 +22,6 @@ Action declare_pull(CLI::App& app);
 Action declare_push(CLI::App& app);
 Action declare_login(CLI::App& app);
 Action declare_logout(CLI::App& app);
+Action declare_kernel(CLI::App& app);
 
 }  // namespace berth::cmd

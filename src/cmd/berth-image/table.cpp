@@ -23,6 +23,7 @@ constexpr std::array kCommands = {
     Command{"export", "Write an image's whole root directory as a tar", declare_export},
     Command{"unpack", "Make an image's layers ready to run from", declare_unpack},
     Command{"prune", "Remove unused images and what belongs to none", declare_prune},
+    Command{"kernel", "Work with the kernels that virtual machines boot", declare_kernel},
     Command{"check", "Verify the whole image store", declare_check},
 };
 
