@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -27,6 +29,25 @@ Result<Fd> connect_stream(const std::string& path) {
     if (errno == ECONNREFUSED) return fail(Code::Unavailable, fmt::format("nobody listens on {}", path));
     if (errno != EINTR) return fail_errno(fmt::format("cannot connect to {}", path));
   }
+  return fd;
+}
+
+Result<Fd> listen_stream(const std::string& directory, const std::string& name) {
+  const Fd place = TRY(open(directory, O_PATH | O_DIRECTORY));
+  if (::unlinkat(place.get(), name.c_str(), 0) != 0 && errno != ENOENT)
+    return fail_errno(fmt::format("cannot replace {}/{}", directory, name));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = fmt::format("/proc/self/fd/{}/{}", place.get(), name);
+  if (path.size() >= sizeof address.sun_path)
+    return fail(Code::InvalidArgument, fmt::format("{}: too long", name));
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return fail_errno("cannot make a socket");
+  constexpr int kBacklog = 16;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::fchmodat(place.get(), name.c_str(), 0600, 0) != 0 || ::listen(fd.get(), kBacklog) != 0)
+    return fail_errno(fmt::format("cannot listen on {}/{}", directory, name));
   return fd;
 }
 
