@@ -25,9 +25,13 @@ struct Header {
 
 Result<std::unique_ptr<VirtioBlock>> VirtioBlock::open(const std::string& path, bool read_only,
                                                        std::string id) {
-  sys::Fd file = TRY(sys::open(path, read_only ? O_RDONLY : O_RDWR));
+  return create(TRY(sys::open(path, read_only ? O_RDONLY : O_RDWR)), path, read_only, std::move(id));
+}
+
+Result<std::unique_ptr<VirtioBlock>> VirtioBlock::create(sys::Fd file, const std::string& name,
+                                                         bool read_only, std::string id) {
   const off_t end = ::lseek(file.get(), 0, SEEK_END);
-  if (end < 0) return fail_errno(fmt::format("cannot find the size of disk {}", path));
+  if (end < 0) return fail_errno(fmt::format("cannot find the size of disk {}", name));
   const std::uint64_t bytes = static_cast<std::uint64_t>(end) / kSector * kSector;
   return std::unique_ptr<VirtioBlock>(new VirtioBlock(std::move(file), bytes, read_only, std::move(id)));
 }

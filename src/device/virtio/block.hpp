@@ -16,6 +16,9 @@ class VirtioBlock final : public VirtioDevice {
   // `id` is what the guest sees as serial number, 20 characters of it. The file's size, in whole sectors of
   // 512 bytes, is the disk's.
   static Result<std::unique_ptr<VirtioBlock>> open(const std::string& path, bool read_only, std::string id);
+  // The same of an open file; `name` is for messages.
+  static Result<std::unique_ptr<VirtioBlock>> create(sys::Fd file, const std::string& name, bool read_only,
+                                                     std::string id);
 
   std::uint16_t type() const override { return 2; }
   std::uint32_t class_code() const override { return 0x018000; }

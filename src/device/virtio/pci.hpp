@@ -15,6 +15,8 @@ class VirtioPci final : public PciFunction, private VirtioTransport {
   VirtioPci(std::unique_ptr<VirtioDevice> device, const guest::GuestMemory& memory, MessageSink& messages,
             guest::WriteListener written = {});
 
+  ~VirtioPci() override { device_.reset(); }  // before the lock that its threads take
+
   std::uint64_t bar_read(unsigned bar, std::uint64_t offset, unsigned bytes) override;
   void bar_write(unsigned bar, std::uint64_t offset, unsigned bytes, std::uint64_t value) override;
 

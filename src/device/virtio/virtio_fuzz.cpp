@@ -1,5 +1,6 @@
-// A driver that does anything: register writes and guest memory from the input, on a disk and an entropy
-// device.
+// A driver that does anything: register writes and guest memory from the input, on a disk, an entropy device
+// and a socket device.
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -8,6 +9,7 @@
 #include "device/virtio/block.hpp"
 #include "device/virtio/pci.hpp"
 #include "device/virtio/rng.hpp"
+#include "device/virtio/vsock.hpp"
 
 namespace {
 
@@ -26,17 +28,36 @@ std::unique_ptr<VirtioPci> make_disk(const guest::GuestMemory& memory) {
   return std::make_unique<VirtioPci>(*VirtioBlock::open(path, false, "fuzz"), memory, no_messages);
 }
 
-// Gets a device to DRIVER_OK with its ring at 0, so that the input need not find that out first.
+// With a stream that the guest's connections may be joined to; the other end hangs up at once or echoes
+// nothing.
+std::unique_ptr<VirtioPci> make_socket(const guest::GuestMemory& memory) {
+  auto vsock = VirtioVsock::create();
+  VirtioVsock& device = **vsock;
+  auto function = std::make_unique<VirtioPci>(std::move(*vsock), memory, no_messages);
+  auto ends = sys::socket_pair(SOCK_STREAM);
+  device.offer(0, std::move(ends->first));
+  return function;
+}
+
+// Gets a device to DRIVER_OK with its rings from 0 on, so that the input need not find that out first.
 void start(VirtioPci& device) {
   device.bar_write(0, 0x08, 4, 1);
   device.bar_write(0, 0x0c, 4, 1);
   device.bar_write(0, 0x14, 1, 0x0b);
-  device.bar_write(0, 0x18, 2, 8);
-  device.bar_write(0, 0x20, 8, 0);
-  device.bar_write(0, 0x28, 8, 0x80);
-  device.bar_write(0, 0x30, 8, 0x100);
-  device.bar_write(0, 0x1c, 2, 1);
+  for (std::uint64_t queue = 0; queue < 2; ++queue) {
+    device.bar_write(0, 0x16, 2, queue);
+    device.bar_write(0, 0x18, 2, 8);
+    device.bar_write(0, 0x20, 8, queue * 0x200);
+    device.bar_write(0, 0x28, 8, queue * 0x200 + 0x80);
+    device.bar_write(0, 0x30, 8, queue * 0x200 + 0x100);
+    device.bar_write(0, 0x1c, 2, 1);
+  }
   device.bar_write(0, 0x14, 1, 0x0f);
+}
+
+std::unique_ptr<VirtioPci> make_device(unsigned kind, const guest::GuestMemory& memory) {
+  if (kind == 0) return std::make_unique<VirtioPci>(std::make_unique<VirtioRng>(), memory, no_messages);
+  return kind == 1 ? make_disk(memory) : make_socket(memory);
 }
 
 void act(VirtioPci& device, const guest::GuestMemory& memory, const std::array<std::uint8_t, 12>& action) {
@@ -66,10 +87,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto memory = guest::GuestMemory::create(std::uint64_t{2} << 20);
   std::memset(memory->base(), 0, 4096);
   if (size < 1) return 0;
-  const auto device = (data[0] & 1) != 0
-                          ? make_disk(*memory)
-                          : std::make_unique<VirtioPci>(std::make_unique<VirtioRng>(), *memory, no_messages);
-  if ((data[0] & 2) != 0) start(*device);
+  const auto device = make_device(data[0] % 3, *memory);
+  if ((data[0] & 0x80) != 0) start(*device);
   std::array<std::uint8_t, 12> action{};
   for (std::size_t at = 1; at + action.size() <= size; at += action.size()) {
     std::memcpy(action.data(), data + at, action.size());
