@@ -30,14 +30,18 @@ Result<Mapping> Mapping::shared(int fd, std::size_t bytes, Access access, const 
 
 Result<Mapping> Mapping::of_file(const std::string& path) {
   const Fd file = TRY(open(path, O_RDONLY));
+  return of_file(file.get(), path);
+}
+
+Result<Mapping> Mapping::of_file(int fd, const std::string& name) {
   struct ::stat status {};
-  if (::fstat(file.get(), &status) != 0) return fail_errno(fmt::format("cannot examine {}", path));
+  if (::fstat(fd, &status) != 0) return fail_errno(fmt::format("cannot examine {}", name));
   if (!S_ISREG(status.st_mode))
-    return fail(Code::InvalidArgument, fmt::format("cannot map {}: not a regular file", path));
+    return fail(Code::InvalidArgument, fmt::format("cannot map {}: not a regular file", name));
   const auto bytes = static_cast<std::size_t>(status.st_size);
   if (bytes == 0) return Mapping();
-  void* address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (address == MAP_FAILED) return fail_errno(fmt::format("cannot map {}", path));
+  void* address = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (address == MAP_FAILED) return fail_errno(fmt::format("cannot map {}", name));
   return Mapping(static_cast<std::byte*>(address), bytes);
 }
 

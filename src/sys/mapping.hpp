@@ -27,6 +27,7 @@ class Mapping {
   static Result<Mapping> shared(int fd, std::size_t bytes, Access access, const std::string& what);
   // Readable bytes of a file, private to the process: later changes of the file may or may not show.
   static Result<Mapping> of_file(const std::string& path);
+  static Result<Mapping> of_file(int fd, const std::string& name);
 
   std::byte* data() const { return data_; }
   std::size_t size() const { return bytes_; }

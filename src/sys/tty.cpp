@@ -8,6 +8,14 @@ namespace berth::sys {
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 
+Result<void> make_raw(int fd) {
+  termios mode{};
+  if (::tcgetattr(fd, &mode) != 0) return fail_errno("cannot read the terminal's mode");
+  ::cfmakeraw(&mode);
+  if (::tcsetattr(fd, TCSANOW, &mode) != 0) return fail_errno("cannot put the terminal into raw mode");
+  return {};
+}
+
 Result<RawMode> RawMode::enter(int fd) {
   termios before{};
   if (::tcgetattr(fd, &before) != 0) return fail_errno("cannot read the terminal's mode");

@@ -9,6 +9,9 @@ namespace berth::sys {
 
 bool is_terminal(int fd);
 
+// Raw mode for good: for a terminal of our own making.
+Result<void> make_raw(int fd);
+
 // Puts a terminal into raw mode for as long as it lives.
 class RawMode {
  public:
