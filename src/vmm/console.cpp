@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -15,12 +16,14 @@ constexpr std::size_t kMaxPending = std::size_t{256} << 10;
 
 }  // namespace
 
-Result<std::unique_ptr<Console>> Console::create(int input, int output) {
-  return std::unique_ptr<Console>(new Console(input, output, TRY(sys::pipe())));
+Result<std::unique_ptr<Console>> Console::create(int input, int output, std::uint64_t limit_bytes) {
+  return std::unique_ptr<Console>(new Console(input, output, limit_bytes, TRY(sys::pipe())));
 }
 
-Console::Console(int input, int output, sys::Pipe stop)
-    : input_(input), output_(output), stop_(std::move(stop)), writer_([this] { write_output(); }) {}
+Console::Console(int input, int output, std::uint64_t limit_bytes, sys::Pipe stop)
+    : input_(input), output_(output), left_bytes_(limit_bytes), stop_(std::move(stop)), writer_([this] {
+        write_output();
+      }) {}
 
 Console::~Console() { close(); }
 
@@ -70,6 +73,8 @@ void Console::write_output() {
     batch.swap(pending_);
     output_changed_.notify_all();
     lock.unlock();
+    batch.resize(std::min<std::uint64_t>(batch.size(), left_bytes_));
+    left_bytes_ -= batch.size();
     if (!broken)
       broken = !sys::write_all(output_, {reinterpret_cast<const char*>(batch.data()), batch.size()});
     batch.clear();

@@ -14,8 +14,10 @@ namespace berth::vmm {
 
 class Console {
  public:
-  // The descriptors stay the caller's. `input` < 0: nothing is read.
-  static Result<std::unique_ptr<Console>> create(int input, int output);
+  // The descriptors stay the caller's. `input` < 0: nothing is read. What the guest writes beyond
+  // `limit_bytes` is dropped.
+  static Result<std::unique_ptr<Console>> create(int input, int output,
+                                                 std::uint64_t limit_bytes = UINT64_MAX);
   ~Console();
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
@@ -27,14 +29,15 @@ class Console {
   void close();
 
  private:
-  Console(int input, int output, sys::Pipe stop);
+  Console(int input, int output, std::uint64_t limit_bytes, sys::Pipe stop);
   void put(std::uint8_t byte);
   void write_output();
   void read_input();
   void feed(std::span<const std::uint8_t> bytes);
 
   const int input_, output_;
-  sys::Pipe stop_;  // closing its write end ends the reader
+  std::uint64_t left_bytes_;  // that may still be written
+  sys::Pipe stop_;            // closing its write end ends the reader
   device::Serial* serial_ = nullptr;
   std::mutex mutex_;
   std::condition_variable output_changed_, room_;

@@ -13,14 +13,14 @@ namespace berth::vmm {
 enum class EngineChoice { Auto, Soft, Kvm };
 
 struct DiskDescription {
-  std::string path;  // a raw file; "path"
+  std::string path;  // a raw file, or "fd:9" for a descriptor handed in; "path"
   bool read_only = false;
   std::string id;  // the serial number that the guest sees; "id"
 };
 
 struct Description {
-  std::string kernel;     // path; "kernel"
-  std::string initramfs;  // path, or empty; "initramfs"
+  std::string kernel;     // path, or "fd:9"; "kernel"
+  std::string initramfs;  // the same, or empty; "initramfs"
   std::string command_line;
   std::uint64_t memory_bytes = std::uint64_t{256} << 20;  // "memory": bytes, or a size as "512M"
   unsigned vcpus = 1;

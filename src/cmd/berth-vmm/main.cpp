@@ -1,14 +1,17 @@
-// berth-vmm: runs one machine, described by a JSON file, with its serial port on standard input and output.
+// berth-vmm: runs one machine, described by a JSON file, with its serial port on standard input and output;
+// or, for the vm unit, one that runs an image's program.
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <optional>
+#include <string_view>
 
 #include "base/log.hpp"
 #include "sys/fd.hpp"
 #include "sys/tty.hpp"
 #include "vmm/run.hpp"
+#include "vmm/unit_run.hpp"
 
 namespace {
 
@@ -26,6 +29,7 @@ berth::Result<berth::device::End> run(const char* path) {
 
 int main(int argc, char** argv) {
   berth::log::configure("berth-vmm", berth::log::Level::Info);
+  if (argc == 2 && std::string_view(argv[1]) == "--unit") return berth::vmm::run_unit();
   if (argc != 2) {
     std::fputs("usage: berth-vmm MACHINE.json\n", stderr);
     return kMonitorFailed;
