@@ -95,6 +95,7 @@ Result<void> read_workload(const JsonView& view, UnitConfig& config) {
   config.rootfs.layers = TRY(rootfs.strings_or_empty("layers"));
   config.rootfs.directory = TRY(rootfs.string_or("directory", ""));
   config.rootfs.read_only = TRY(rootfs.bool_or("readOnly", false));
+  config.rootfs.user_xattrs = TRY(rootfs.bool_or("userXattrs", false));
   config.args = TRY(view.strings_or_empty("args"));
   if (config.args.empty()) return view.bad("args: must not be empty");
   config.env = TRY(view.strings_or_empty("env"));
@@ -158,7 +159,10 @@ Json UnitConfig::to_json() const {
       {"image", image},
       {"imageId", image_id},
       {"rootfs",
-       {{"layers", rootfs.layers}, {"directory", rootfs.directory}, {"readOnly", rootfs.read_only}}},
+       {{"layers", rootfs.layers},
+        {"directory", rootfs.directory},
+        {"readOnly", rootfs.read_only},
+        {"userXattrs", rootfs.user_xattrs}}},
       {"args", args},
       {"env", env},
       {"cwd", cwd},

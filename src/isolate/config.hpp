@@ -27,6 +27,7 @@ struct Rootfs {
   std::vector<std::string> layers;  // unpacked layers, top first; composed by overlay
   std::string directory;            // or one ready directory
   bool read_only = false;
+  bool user_xattrs = false;  // what layers hide is marked by user.overlay.* whoever mounts them
   bool empty() const { return layers.empty() && directory.empty(); }
 };
 
@@ -110,6 +111,7 @@ struct UnitConfig {
 struct InstancePaths {
   std::string state;  // survives a reboot: upper/, work/, logs
   std::string run;    // does not: sockets, pipes
+  std::string root;   // what all instances share; the kernels lie there
 };
 
 // What the workload gets as descriptors 0, 1 and 2. With `tty` they are one new pseudo-terminal, made inside

@@ -37,7 +37,8 @@ class OverlayOptions {
   OverlayOptions(const Instance& instance, std::string upper, std::string work)
       : layers_(instance.config.rootfs.layers), upper_(std::move(upper)), work_(std::move(work)) {
     options_.push_back({"source", "berth", -1});
-    if (sys::in_user_namespace()) options_.push_back({"userxattr", nullptr, -1});
+    if (sys::in_user_namespace() || instance.config.rootfs.user_xattrs)
+      options_.push_back({"userxattr", nullptr, -1});
     // The upper directory goes away with the instance: spares the sync of a whole disk when it is unmounted.
     if (instance.config.remove_on_exit) options_.push_back({"volatile", nullptr, -1});
   }

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/text.hpp"
+#include "kernel/store/store.hpp"
 #include "sys/capability.hpp"
 #include "sys/cgroup.hpp"
 #include "sys/fd.hpp"
@@ -209,6 +210,8 @@ void examine_store(Diagnosis& diagnosis, const std::string& root, const std::str
   const bool writable = ::access(directory.c_str(), W_OK) == 0;
   area.add("directory", writable,
            writable ? root : fmt::format("{}: this user cannot write to {}", root, directory));
+  const auto kernel = kernel::KernelStore(root).find("");
+  area.add("kernel of machines", kernel.has_value(), kernel ? kernel->name : kernel.error().message);
   struct statvfs space {};
   if (::statvfs(directory.c_str(), &space) != 0) return area.add("free space", fail_errno(directory), "");
   const std::uint64_t free_bytes = space.f_bavail * space.f_frsize;
@@ -218,7 +221,7 @@ void examine_store(Diagnosis& diagnosis, const std::string& root, const std::str
 void examine_programs(Diagnosis& diagnosis) {
   Area area(diagnosis, "programs");
   const std::string self = sys::read_link("/proc/self/exe").value_or("");
-  for (const char* program : {"berth-monitor", "berth-image"}) {
+  for (const char* program : {"berth-monitor", "berth-image", "berth-vmm", "berth-init"}) {
     const std::string path = self.substr(0, self.rfind('/') + 1) + program;
     const bool there = ::access(path.c_str(), X_OK) == 0;
     area.add(program, there, there ? path : fmt::format("{} is not there: it belongs beside berth", path));

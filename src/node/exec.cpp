@@ -10,12 +10,13 @@ namespace berth::node {
 namespace {
 
 // The process outlives us without a terminal or pipe of ours.
-Result<int> launch_detached(unit::Unit& unit, const Instance& instance, const ExecOptions& options) {
+Result<int> launch_detached(unit::Unit& unit, const isolate::InstancePaths& paths, const Instance& instance,
+                            const ExecOptions& options) {
   const sys::Fd nothing = TRY(sys::open("/dev/null", O_RDWR));
   const unit::Stdio stdio{.fds = {nothing.get(), nothing.get(), nothing.get()}, .tty = false};
   unit::ExecConfig process = options.process;
   process.tty = false;
-  TRY(unit.exec(instance.config, {instance.pid, instance.start_time}, process, stdio));
+  TRY(unit.exec(instance.config, paths, {instance.pid, instance.start_time}, process, stdio));
   return 0;
 }
 
@@ -27,11 +28,12 @@ Result<int> exec(Node& node, const Instance& instance, const ExecOptions& option
                                                       instance.config.name, state_name(instance.state)));
   }
   unit::Unit& unit = unit::unit_of(instance.config.unit);
+  const isolate::InstancePaths paths = node.paths.instance(instance.config.id);
   TRY(node.store.record(instance.config.id, "exec", options.process.args.front()));
-  if (options.detach) return launch_detached(unit, instance, options);
+  if (options.detach) return launch_detached(unit, paths, instance, options);
   ExecStreams streams = TRY(ExecStreams::create(options.process.tty, options.input));
-  auto launched =
-      TRY(unit.exec(instance.config, {instance.pid, instance.start_time}, options.process, streams.stdio()));
+  auto launched = TRY(unit.exec(instance.config, paths, {instance.pid, instance.start_time}, options.process,
+                                streams.stdio()));
   streams.launched(std::move(launched.terminal));
   TRY(streams.serve(launched.pidfd.get()));
   const auto status = TRY(sys::reap(launched.pid, true));

@@ -22,7 +22,7 @@ struct Paths {
   std::string state_dir(const std::string& id) const { return root + "/instances/" + id; }
   std::string run_dir(const std::string& id) const { return run + "/instances/" + id; }
   std::string log_file(const std::string& id) const { return state_dir(id) + "/output.log"; }
-  isolate::InstancePaths instance(const std::string& id) const { return {state_dir(id), run_dir(id)}; }
+  isolate::InstancePaths instance(const std::string& id) const { return {state_dir(id), run_dir(id), root}; }
 };
 
 // Whoever holds an instance's lock is its owner: its creator, then its monitor, then its remover. The lock

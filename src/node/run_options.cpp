@@ -97,7 +97,7 @@ Result<void> apply_plain(UnitConfig& config, const RunOptions& options) {
   config.init = options.init;
   config.privileged = options.privileged;
   config.remove_on_exit = options.remove;
-  if (config.unit == UnitKind::Container) config.hostname = config.id.substr(0, 12);
+  if (config.unit != UnitKind::Process) config.hostname = config.id.substr(0, 12);
   if (!options.hostname.empty()) config.hostname = options.hostname;
   if (!options.workdir.empty()) config.cwd = options.workdir;
   if (config.cwd.empty() || config.cwd[0] != '/') {

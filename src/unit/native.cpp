@@ -89,8 +89,8 @@ Result<Launched> NativeUnit::launch(const UnitConfig& config, const isolate::Ins
   return fail(std::move(process).error());
 }
 
-Result<Launched> NativeUnit::exec(const UnitConfig& config, const Running& running, const ExecConfig& exec,
-                                  const Stdio& stdio) {
+Result<Launched> NativeUnit::exec(const UnitConfig& config, const isolate::InstancePaths& /*paths*/,
+                                  const Running& running, const ExecConfig& exec, const Stdio& stdio) {
   TRY(check_same_process(config, running));
   TRY(check_not_paused(config));
   const UnitConfig effective = effective_config(config, exec);

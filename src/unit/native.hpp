@@ -11,8 +11,8 @@ class NativeUnit : public Unit {
  public:
   Result<Launched> launch(const UnitConfig& config, const isolate::InstancePaths& paths,
                           const Stdio& stdio) final;
-  Result<Launched> exec(const UnitConfig& config, const Running& running, const ExecConfig& exec,
-                        const Stdio& stdio) final;
+  Result<Launched> exec(const UnitConfig& config, const isolate::InstancePaths& paths, const Running& running,
+                        const ExecConfig& exec, const Stdio& stdio) final;
   Result<void> pause(const UnitConfig& config, bool paused) final;
   Result<void> update(const UnitConfig& config, const sys::Resources& resources) final;
   Result<sys::CgroupStats> stats(const UnitConfig& config) final;

@@ -140,13 +140,13 @@ TEST_P(NativeUnitTest, ExecJoins) {
   const ExecConfig exec{
       {"sh", "-c", "echo $COLOR $MORE $(id -u); ls /"}, {"MORE=1"}, "/tmp", "web", false, false};
   const auto joined =
-      unit().exec(config_, running, exec, {{null.get(), pipe.write.get(), pipe.write.get()}, false});
+      unit().exec(config_, paths_, running, exec, {{null.get(), pipe.write.get(), pipe.write.get()}, false});
   ASSERT_TRUE(joined.has_value()) << joined.error().message;
   pipe.write.reset();
   const std::string output = *sys::read_all(pipe.read.get());
   EXPECT_TRUE(output.starts_with("blue 1 1234\nbin\n")) << output;
   EXPECT_EQ(sys::exit_code_of(**sys::reap(joined->pid, true)), 0);
-  EXPECT_FALSE(unit().exec(config_, {running.pid, 1}, exec, quiet).has_value());
+  EXPECT_FALSE(unit().exec(config_, paths_, {running.pid, 1}, exec, quiet).has_value());
   EXPECT_EQ(unit().pids(config_, running)->size(), 1U);
   ASSERT_TRUE(unit().cleanup(config_).has_value());
   EXPECT_EQ(sys::exit_code_of(**sys::reap(launched->pid, true)), 137);

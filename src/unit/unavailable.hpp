@@ -14,7 +14,8 @@ class UnavailableUnit : public Unit {
   Result<Launched> launch(const UnitConfig&, const isolate::InstancePaths&, const Stdio&) final {
     return reason();
   }
-  Result<Launched> exec(const UnitConfig&, const Running&, const ExecConfig&, const Stdio&) final {
+  Result<Launched> exec(const UnitConfig&, const InstancePaths&, const Running&, const ExecConfig&,
+                        const Stdio&) final {
     return reason();
   }
   Result<void> pause(const UnitConfig&, bool) final { return probe(); }

@@ -64,18 +64,20 @@ class Unit {
   virtual Result<Launched> launch(const UnitConfig& config, const InstancePaths& paths,
                                   const Stdio& stdio) = 0;
   // Same, in the unit that `running` is.
-  virtual Result<Launched> exec(const UnitConfig& config, const Running& running, const ExecConfig& exec,
-                                const Stdio& stdio) = 0;
+  virtual Result<Launched> exec(const UnitConfig& config, const InstancePaths& paths, const Running& running,
+                                const ExecConfig& exec, const Stdio& stdio) = 0;
   virtual Result<void> pause(const UnitConfig& config, bool paused) = 0;
   virtual Result<void> update(const UnitConfig& config, const sys::Resources& resources) = 0;
   virtual Result<sys::CgroupStats> stats(const UnitConfig& config) = 0;
   virtual Result<std::vector<pid_t>> pids(const UnitConfig& config, const Running& running) = 0;
+  // Why the last run ended, where that was not by the workload's own program; "" otherwise.
+  virtual std::string end_reason(const InstancePaths& /*paths*/) const { return {}; }
   // Kills what is left of the unit and frees what the kernel does not free by itself (cgroups). Idempotent;
   // also for one whose starter crashed half-way.
   virtual Result<void> cleanup(const UnitConfig& config) = 0;
 };
 
-// The unit of that kind. Vm and Machine answer probe() with why not yet.
+// The unit of that kind. Machine answers probe() with why not yet.
 Unit& unit_of(UnitKind kind);
 const std::vector<Unit*>& all_units();
 

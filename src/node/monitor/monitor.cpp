@@ -141,6 +141,7 @@ Ending Monitor::finish(Run& run) {
   } else {
     ending.exit_code = await_foreign_status(run.pid, run.pidfd.get());
   }
+  ending.reason = unit_->end_reason(task_.paths.instance(task_.id));
   if (!ending.exit_code) ending.reason = "its monitor was killed and nobody saw it end";
   return ending;
 }

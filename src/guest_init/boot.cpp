@@ -1,0 +1,78 @@
+#include "guest_init/boot.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+#include "sys/early_boot.hpp"
+#include "sys/fd.hpp"
+
+namespace berth::guest_init {
+namespace {
+
+constexpr const char* kNewRoot = "/new-root";
+
+struct SystemMount {
+  const char* type;
+  const char* target;
+  unsigned long flags;
+  const char* data;
+};
+constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+constexpr SystemMount kMounts[] = {
+    {"proc", "/proc", kPlain, ""},
+    {"sysfs", "/sys", kPlain, ""},
+    {"devtmpfs", "/dev", MS_NOSUID, ""},
+    {"cgroup2", "/sys/fs/cgroup", kPlain, ""},
+    {"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"},
+};
+
+// The kernel could not open a console before there was a /dev.
+Result<void> open_console() {
+  const sys::Fd console = TRY(sys::open("/dev/console", O_RDWR | O_NOCTTY));
+  for (const int fd : {0, 1, 2})
+    if (console.get() != fd && ::dup2(console.get(), fd) < 0) return fail_errno("cannot use the console");
+  if (console.get() <= 2 && ::fcntl(console.get(), F_SETFD, 0) != 0)
+    return fail_errno("cannot keep the console");
+  return {};
+}
+
+Result<void> load_modules() {
+  std::vector<std::string> paths;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator("/modules", none))
+    paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  for (const std::string& path : paths) TRY(sys::load_module(path));
+  return {};
+}
+
+}  // namespace
+
+isolate::InstancePaths instance_paths() { return {"/state", "/run/berth", ""}; }
+
+Result<void> boot() {
+  TRY(load_modules());
+  // pivot_root(2) does not leave an initramfs: the root is a tmpfs over it.
+  TRY(sys::mount_file_system("tmpfs", "root", kNewRoot, 0, "mode=0755"));
+  TRY(sys::switch_root(kNewRoot));
+  for (const SystemMount& mount : kMounts)
+    TRY(sys::mount_file_system(mount.type, mount.type, mount.target, mount.flags, mount.data));
+  TRY(open_console());
+  TRY(sys::make_dir(instance_paths().state));
+  return sys::make_dir(instance_paths().run);
+}
+
+Result<void> mount_layer(std::size_t index) {
+  constexpr std::size_t kLetters = 26;
+  if (index >= kLetters) return fail(Code::OutOfRange, "an image of more than 26 layers");
+  const std::string disk = fmt::format("/dev/vd{}", static_cast<char>('a' + index));
+  return sys::mount_file_system("erofs", disk, fmt::format("{}/{}", kLayers, index), MS_RDONLY, "");
+}
+
+}  // namespace berth::guest_init

@@ -1,0 +1,63 @@
+#include "unit/vm/machine_config.hpp"
+
+#include <fmt/core.h>
+
+#include "base/text.hpp"
+#include "sys/user_map.hpp"
+
+namespace berth::unit {
+namespace {
+
+constexpr std::uint64_t kStep = std::uint64_t{2} << 20;
+// Devices, page tables, the kernel as it is loaded, and the translated code of the guest.
+constexpr std::uint64_t kMonitorBytes = std::uint64_t{192} << 20;
+
+Failure refuse(std::string_view option, std::string_view why) {
+  return fail(Code::InvalidArgument, fmt::format("{}: a virtual machine {}", option, why));
+}
+
+}  // namespace
+
+Result<void> check_machine(const isolate::UnitConfig& config) {
+  if (config.rootfs.layers.empty()) return refuse("--unit vm", "needs an image");
+  if (config.rootfs.layers.size() > kMaxLayers)
+    return refuse("--unit vm", fmt::format("has room for {} layers, the image has {}", kMaxLayers,
+                                           config.rootfs.layers.size()));
+  if (config.network == isolate::NetworkMode::Host)
+    return refuse("--network host", "has no network yet: use --network none, or --unit container");
+  for (const auto& volume : config.volumes)
+    if (!volume.tmpfs)
+      return refuse("--volume", "cannot share the host's files yet: use --tmpfs, or --unit container");
+  if (!config.devices.empty()) return refuse("--device", "has devices of its own");
+  if (config.userns) return refuse("--userns", "has users of its own");
+  if (config.resources.cpus.value_or(1) > 1)
+    return refuse("--cpus", "has one processor so far: use 1 or less");
+  if (config.resources.memory_bytes.value_or(kLeastMemoryBytes) < kLeastMemoryBytes)
+    return refuse("--memory", fmt::format("needs {} or more", format_size(kLeastMemoryBytes)));
+  return {};
+}
+
+std::uint64_t guest_memory_bytes(const isolate::UnitConfig& config) {
+  return (config.resources.memory_bytes.value_or(kDefaultMemoryBytes) + kStep - 1) / kStep * kStep;
+}
+
+sys::Resources machine_resources(const isolate::UnitConfig& config) {
+  sys::Resources resources = config.resources;
+  if (resources.memory_bytes) resources.memory_bytes = guest_memory_bytes(config) + kMonitorBytes;
+  resources.pids.reset();
+  return resources;
+}
+
+isolate::UnitConfig guest_config(const isolate::UnitConfig& config) {
+  isolate::UnitConfig guest = config;
+  guest.unit = isolate::UnitKind::Container;
+  guest.rootfs.user_xattrs = sys::in_user_namespace();  // whoever unpacked the layers marked them so
+  guest.resources = {};
+  guest.resources.pids = config.resources.pids;
+  guest.remove_on_exit = true;  // nothing of it outlives the machine
+  // The kernel is the guest's own: a filter would guard nothing of the host's, and cost at each start.
+  if (guest.seccomp == "default") guest.seccomp = "unconfined";
+  return guest;
+}
+
+}  // namespace berth::unit
