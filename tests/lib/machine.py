@@ -99,12 +99,18 @@ class DebianKernel:
         return path
 
 
+def debian_package() -> pathlib.Path:
+    """The package itself, as apt-get gives it."""
+    debian_kernel()
+    return next(CACHE.glob("linux-image-*.deb"))
+
+
 def debian_kernel() -> DebianKernel:
     CACHE.mkdir(parents=True, exist_ok=True)
     root = CACHE / "root"
     with open(CACHE / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not root.exists():
+        if not root.exists() or not any(CACHE.glob("linux-image-*.deb")):
             fetch(root)
     return DebianKernel(root)
 
@@ -118,5 +124,5 @@ def fetch(root: pathlib.Path) -> None:
     unpacked = CACHE / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
     subprocess.run(["dpkg-deb", "-x", package, unpacked], check=True)
+    shutil.rmtree(root, ignore_errors=True)
     unpacked.rename(root)
-    package.unlink()

@@ -19,6 +19,9 @@ def processes_naming(text: str, program: str) -> list[int]:
 
 
 def private_bytes(pid: int) -> int:
-    """What would be free if this process ended: private clean and dirty pages, huge ones too."""
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
-    return 1024 * sum(int(kib) for kib in re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.MULTILINE))
+    """What would be free if this process ended: private clean and dirty pages, huge ones too. The memory of a guest is not
+    counted."""
+    text = pathlib.Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8")
+    mappings = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.MULTILINE)
+    return 1024 * sum(int(kib) for mapping in mappings if "/memfd:berth-guest" not in mapping.partition("\n")[0]
+                      for kib in re.findall(r"^Private_\w+:\s+(\d+) kB", mapping, re.MULTILINE))

@@ -11,12 +11,13 @@ FLOORS = {
     "sys": 1, "db": 1, "term": 1, "x86": 1,
     "image/model": 2.0, "image/store": 2.1, "image/layer": 2.1, "image/unpack": 2.2,
     "image/archive": 2.3, "image/registry": 2.3, "guest": 2,
+    "kernel/store": 2.0, "kernel/unpack": 2.1, "relay": 2,
     "isolate": 3, "engine": 3, "device": 3,
     "vmm": 4,
     "unit": 5, "oci": 5,
-    "node": 6,
+    "node": 6, "guest_init": 6,
     "api": 7,
-    "cmd/berth": 8, "cmd/berth-monitor": 8, "cmd/berth-image": 8, "cmd/berth-oci": 8, "cmd/berth-vmm": 8,
+    "cmd/berth": 8, "cmd/berth-monitor": 8, "cmd/berth-image": 8, "cmd/berth-oci": 8, "cmd/berth-vmm": 8, "cmd/berth-init": 8,
     "cmd/berth-bench": 8,
 }
 
@@ -61,7 +62,7 @@ def line_of(text: str, offset: int) -> int:
 def room_of(path: str) -> str:
     """'src/image/model/digest.cpp' -> 'image/model'; a room's own sub-folders belong to the room."""
     parts = path.split("/")[1:-1]
-    depth = 2 if parts[0] in ("image", "cmd") else 1
+    depth = 2 if parts[0] in ("image", "cmd", "kernel") else 1
     return "/".join(parts[:depth])
 
 
