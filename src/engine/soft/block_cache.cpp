@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "engine/soft/run.hpp"
+
 namespace berth::engine::soft {
 namespace {
-
-// What the instructions of a dead block have become: the rest of it is looked up again.
-const Op* resume_elsewhere(Cpu& cpu, const Op* op) {
-  cpu.rip_base() = (cpu.rip_base() + op->offset) & cpu.ip_mask;
-  return nullptr;
-}
 
 // Zeroed memory that costs nothing until it is touched.
 template <class T>
@@ -52,6 +48,7 @@ Block* BlockCache::insert(const Block& block, const Op* ops) {
   placed->ops = &ops_[op_count_];
   op_count_ += block.count;
   std::copy_n(ops, block.count, placed->ops);
+  if (block.is_translatable()) placed->ops[0].block = placed;
   Block*& head = buckets_[bucket(block.physical, block.kind)];
   placed->next = head;
   head = placed;
@@ -74,6 +71,10 @@ void BlockCache::unlink(Block* block) {
   *place = block->next;
   block->dead = true;
   for (unsigned i = 0; i < block->count; ++i) block->ops[i].run = resume_elsewhere;
+  if (block->code == nullptr) return;
+  constexpr std::byte kJump{0xe9};
+  *block->head = kJump;
+  std::memcpy(block->head + 1, &block->out, sizeof block->out);
 }
 
 void BlockCache::kill_range(std::uint64_t physical, std::uint64_t bytes) {

@@ -18,6 +18,7 @@ namespace block_kind {
 inline constexpr std::uint32_t kMode = 3;     // OperatingMode
 inline constexpr std::uint32_t kLimited = 4;  // CS ends below 4 GiB: its limit is checked at each block
 inline constexpr std::uint32_t kSingle = 8;   // one instruction
+inline constexpr unsigned kTlbShift = 4;      // Cpu::tlb_index(), of blocks that may be translated
 }  // namespace block_kind
 
 struct Block {
@@ -31,6 +32,20 @@ struct Block {
   std::uint16_t bytes = 0;
   std::uint16_t count = 0;  // of ops
   bool dead = false;
+  std::uint32_t uses = 0;  // times that the interpreter has executed it
+
+  // Translated code, null where there is none. It may be entered with the flags in the host's, or in the
+  // context. `head` is where to write a jump that makes the code lead out again: 5 bytes, ending in `out`.
+  const std::byte* code = nullptr;
+  const std::byte* code_loading_flags = nullptr;
+  std::byte* head = nullptr;
+  std::int32_t out = 0;
+
+  bool is_translatable() const { return (kind & (kSingleOrMode)) == kTranslatable && second_page == kNoPage; }
+
+ private:
+  static constexpr std::uint32_t kSingleOrMode = block_kind::kSingle | block_kind::kMode;
+  static constexpr auto kTranslatable = static_cast<std::uint32_t>(OperatingMode::Bits64);
 };
 
 class BlockCache {

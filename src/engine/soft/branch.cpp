@@ -154,6 +154,11 @@ const Op* stop_behind(Cpu& cpu, const Op* op) {
   return nullptr;
 }
 
+const Op* resume_elsewhere(Cpu& cpu, const Op* op) {
+  cpu.rip_base() = (cpu.rip_base() + op->offset) & cpu.ip_mask;
+  return nullptr;
+}
+
 Handler select_branch(const Decoded& decoded, Op& op) {
   const auto bytes = static_cast<std::uint8_t>(decoded.is_64bit ? 8 : decoded.instruction.operand_width / 8);
   const auto& instruction = decoded.instruction;

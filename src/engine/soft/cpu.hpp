@@ -24,6 +24,7 @@ namespace berth::engine::soft {
 
 class BlockCache;
 class Decoder;
+class Translator;
 
 // What generated code sees; its layout is known to native_code.cpp.
 struct NativeContext {
@@ -36,21 +37,31 @@ struct NativeContext {
 
 enum class OperatingMode : std::uint8_t { Bits16, Bits32, Bits64 };
 
-// Reasons for leaving the chain of blocks (Cpu::attention).
+// Reasons for leaving the chain of blocks (CodeContext::attention).
 inline constexpr std::uint32_t kAttentionKick = 1, kAttentionInterrupt = 2, kAttentionMemory = 4,
                                kAttentionSingle = 8;
 
-// Cpu::tlbs: which pages may be touched depends on these.
+// CodeContext::tlbs: which pages may be touched depends on these.
 inline constexpr unsigned kUserTlb = 0, kKernelTlb = 1, kKernelWithAcTlb = 2;
 
-struct Cpu {
+// What translated code works on beside: it finds all of this at fixed distances from RSP (decision 0009).
+struct CodeContext {
   NativeContext native;
-
-  const Op* current = nullptr;  // being executed; kIdleOp between instructions
   std::atomic<std::uint32_t> attention{0};
-  std::uint64_t ip_mask = ~std::uint64_t{0};
+  std::uint32_t vectors_loaded = 0;             // the guest's vector registers are in the host's
   std::array<std::uint64_t, 8> segment_base{};  // by Op::segment
-  Tlb* tlb = nullptr;                           // of data accesses at this privilege
+  std::uint64_t page = 0;                       // linear, of the code being executed
+  std::uint64_t host_stack = 0;                 // RSP of the C++ that entered
+  std::uint64_t resume = 0;                     // where code that called C++ goes on
+  std::uint64_t scratch = 0, jump_code = 0, jump_page = 0;
+  std::array<Tlb, 3> tlbs;
+};
+
+struct Cpu : CodeContext {
+  const Op* current = nullptr;  // being executed; kIdleOp between instructions
+  const Op* next_op = nullptr;  // what the interpreter goes on with after translated code
+  std::uint64_t ip_mask = ~std::uint64_t{0};
+  Tlb* tlb = nullptr;  // of data accesses at this privilege
   Tlb* code_tlb = nullptr;
   std::uint64_t system_flags = 2;  // RFLAGS without the arithmetic ones
   std::uint8_t cpl = 0;
@@ -60,9 +71,9 @@ struct Cpu {
 
   BlockCache* blocks = nullptr;
   Decoder* decoder = nullptr;
+  Translator* translator = nullptr;
   const guest::GuestMemory* memory = nullptr;
   Machine* machine = nullptr;
-  std::array<Tlb, 3> tlbs;
   std::uint32_t guest_mxcsr = 0x1f80;
 
   // Events.
@@ -84,6 +95,8 @@ struct Cpu {
   std::uint64_t& reg(x86::Gpr name) { return native.gpr[static_cast<std::size_t>(name)]; }
   x86::Segment& segment(x86::SegmentName name) { return arch.segment(name); }
   bool is_long() const { return (arch.efer & x86::efer::kLma) != 0; }
+  // Which of `tlbs` data accesses go by.
+  unsigned tlb_index() const { return static_cast<unsigned>(tlb - tlbs.data()); }
   bool is_64bit() const { return mode == OperatingMode::Bits64; }
   bool is_protected() const { return (arch.cr0 & x86::cr0::kPe) != 0; }
   bool is_v86() const { return (system_flags & x86::rflags::kVm) != 0; }

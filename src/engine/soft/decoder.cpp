@@ -12,7 +12,7 @@ namespace {
 using x86::Execution;
 
 constexpr std::size_t kLongestBlock = 64;  // instructions
-constexpr std::size_t kMostOps = 2 * kLongestBlock + 2;
+constexpr std::size_t kMostOps = 2 * kLongestBlock + 3;
 
 const Op* undefined_instruction(Cpu& cpu, const Op*) { raise(cpu, x86::Vector::Ud); }
 const Op* require_kernel(Cpu& cpu, const Op* op) {
@@ -116,6 +116,7 @@ class BlockWriter {
     const std::size_t most =
         (window_.kind & block_kind::kSingle) != 0 || window_.second_page != Block::kNoPage ? 1
                                                                                            : kLongestBlock;
+    if (block().is_translatable() && window_.second_page == Block::kNoPage) add().run = count_or_enter;
     for (std::size_t n = 0; n < most; ++n) {
       const Step step = add_instruction();
       if (step == Step::Short) {
@@ -244,9 +245,11 @@ Decoder::Decoder(NativeCodeCache natives) : natives_(std::move(natives)) {
   init(OperatingMode::Bits64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 }
 
-DecodeOutcome Decoder::decode(BlockCache& cache, const CodeWindow& window, Block*& block) {
-  if (natives_.is_full()) {
+DecodeOutcome Decoder::decode(BlockCache& cache, Translator& translator, const CodeWindow& window,
+                              Block*& block) {
+  if (natives_.is_full() || translator.is_full()) {
     cache.clear();
+    translator.clear();
     natives_.clear();
   }
   BlockWriter writer(window, decoders_[window.kind & block_kind::kMode], natives_);

@@ -3,6 +3,7 @@
 
 #include "engine/soft/block_cache.hpp"
 #include "engine/soft/native_code.hpp"
+#include "engine/soft/translator.hpp"
 
 namespace berth::engine::soft {
 
@@ -26,7 +27,8 @@ class Decoder {
   static Result<Decoder> create();
 
   // Decodes a block into the cache. `block` is null for Short.
-  DecodeOutcome decode(BlockCache& cache, const CodeWindow& window, Block*& block);
+  // Empties the caches first where one of them is full.
+  DecodeOutcome decode(BlockCache& cache, Translator& translator, const CodeWindow& window, Block*& block);
 
  private:
   explicit Decoder(NativeCodeCache natives);

@@ -51,7 +51,7 @@ Block* decode_block(Cpu& cpu, std::uint64_t linear, std::uint64_t physical, std:
                     .rip = cpu.rip_base(),
                     .kind = kind};
   Block* block = nullptr;
-  if (cpu.decoder->decode(*cpu.blocks, window, block) == DecodeOutcome::Done) return block;
+  if (cpu.decoder->decode(*cpu.blocks, *cpu.translator, window, block) == DecodeOutcome::Done) return block;
   if (allowed <= in_page) raise(cpu, Vector::Gp);
   const std::uint64_t second = fetch_page(cpu, linear + in_page);
   const std::span<std::byte> rest = cpu.memory->at(guest::Gpa{second}, kLongestInstruction);
@@ -63,7 +63,8 @@ Block* decode_block(Cpu& cpu, std::uint64_t linear, std::uint64_t physical, std:
   window.bytes = bytes.data();
   window.size = std::min<std::uint64_t>(in_page + kLongestInstruction, allowed);
   window.second_page = second & kPageMask;
-  if (cpu.decoder->decode(*cpu.blocks, window, block) != DecodeOutcome::Done) raise(cpu, Vector::Gp);
+  if (cpu.decoder->decode(*cpu.blocks, *cpu.translator, window, block) != DecodeOutcome::Done)
+    raise(cpu, Vector::Gp);
   return block;
 }
 
@@ -80,6 +81,8 @@ Block* find_block(Cpu& cpu, std::uint32_t kind_bits) {
   const std::uint64_t linear = code_address(cpu, cpu.rip_base());
   const std::uint64_t physical = fetch_page(cpu, linear);
   std::uint32_t kind = kind_bits | static_cast<std::uint32_t>(cpu.mode);
+  if (kind == static_cast<std::uint32_t>(OperatingMode::Bits64))
+    kind |= cpu.tlb_index() << block_kind::kTlbShift;
   const std::uint32_t limit = cpu.segment(SegmentName::Cs).limit;
   const bool limited = !cpu.is_64bit() && limit != 0xffffffff;
   if (limited) kind |= block_kind::kLimited;

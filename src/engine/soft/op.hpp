@@ -8,6 +8,7 @@ namespace berth::engine::soft {
 
 struct Cpu;
 struct Op;
+struct Block;
 struct NativeCode;
 
 // Executes `op` and gives the next one; null where the block ends and NativeContext::rip_base() holds the
@@ -46,6 +47,7 @@ struct Op {
     std::uint64_t immediate = 0;
     mutable const Op* link;  // of jumps within their page: where they lead, once found
     const NativeCode* native;
+    Block* block;  // of a block's first op, which counts and enters translated code
   };
 
   bool has(Flag flag) const { return (flags & flag) != 0; }

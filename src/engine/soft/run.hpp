@@ -28,5 +28,9 @@ inline const Op* go_to(Cpu& cpu, std::uint64_t target) {
 // The end of a block whose last instruction does not branch; in single blocks the run loop takes over.
 const Op* continue_behind(Cpu& cpu, const Op* op);
 const Op* stop_behind(Cpu& cpu, const Op* op);
+// What the instructions of a block that is no more have become.
+const Op* resume_elsewhere(Cpu& cpu, const Op* op);
+// The first op of a block that may be translated: has it translated once it has been executed often.
+const Op* count_or_enter(Cpu& cpu, const Op* op);
 
 }  // namespace berth::engine::soft

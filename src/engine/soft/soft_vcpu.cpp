@@ -13,12 +13,23 @@
 namespace berth::engine::soft {
 namespace {
 
+// Translated code has RSP at `cpu`: what the host's kernel pushes there for a signal falls into `below`.
+struct CpuHome {
+  alignas(64) std::array<std::byte, 65536> below;
+  Cpu cpu;
+};
+
 class SoftVcpu final : public VcpuEngine {
  public:
-  SoftVcpu(const guest::GuestMemory& memory, Machine& machine, Decoder decoder)
-      : blocks_(memory), decoder_(std::move(decoder)), cpu_(std::make_unique<Cpu>()) {
+  SoftVcpu(const guest::GuestMemory& memory, Machine& machine, Decoder decoder, Translator translator)
+      : blocks_(memory),
+        decoder_(std::move(decoder)),
+        translator_(std::move(translator)),
+        home_(std::make_unique_for_overwrite<CpuHome>()),
+        cpu_(&home_->cpu) {
     cpu_->blocks = &blocks_;
     cpu_->decoder = &decoder_;
+    cpu_->translator = &translator_;
     cpu_->memory = &memory;
     cpu_->machine = &machine;
     cpu_->current = &kIdleOp;
@@ -85,7 +96,9 @@ class SoftVcpu final : public VcpuEngine {
 
   BlockCache blocks_;
   Decoder decoder_;
-  std::unique_ptr<Cpu> cpu_;
+  Translator translator_;
+  std::unique_ptr<CpuHome> home_;
+  Cpu* cpu_;
   VmExit last_exit_ = Halt{};
   bool answered_ = false;
   std::mutex changes_mutex_;
@@ -94,9 +107,12 @@ class SoftVcpu final : public VcpuEngine {
 
 }  // namespace
 
-Result<std::unique_ptr<VcpuEngine>> make_soft_vcpu(const guest::GuestMemory& memory, Machine& machine) {
+Result<std::unique_ptr<VcpuEngine>> make_soft_vcpu(const guest::GuestMemory& memory, Machine& machine,
+                                                   Tiers tiers) {
   auto decoder = TRY(Decoder::create());
-  return std::unique_ptr<VcpuEngine>(std::make_unique<SoftVcpu>(memory, machine, std::move(decoder)));
+  auto translator = TRY(Translator::create(tiers));
+  return std::unique_ptr<VcpuEngine>(
+      std::make_unique<SoftVcpu>(memory, machine, std::move(decoder), std::move(translator)));
 }
 
 }  // namespace berth::engine::soft

@@ -214,13 +214,13 @@ std::uint64_t defined_flags(const std::string& instruction, ZydisDecodedInstruct
   return x86::rflags::kArithmetic & ~undefined;
 }
 
-class ProcessorTest : public testing::Test {
+class ProcessorTest : public testing::TestWithParam<Tiers> {
  protected:
   void SetUp() override {
     auto memory = guest::GuestMemory::create(2 << 20);
     ASSERT_TRUE(memory);
     memory_.emplace(std::move(*memory));
-    auto engine = make_soft_vcpu(*memory_, machine_);
+    auto engine = make_soft_vcpu(*memory_, machine_, GetParam());
     ASSERT_TRUE(engine);
     engine_ = std::move(*engine);
     // Linear kData to kGuestData, and the code's page to itself.
@@ -299,7 +299,12 @@ std::string in_hex(const std::string& bytes) {
   return text;
 }
 
-TEST_F(ProcessorTest, AgreesWithTheProcessorOnRandomInstructions) {
+INSTANTIATE_TEST_SUITE_P(Tiers, ProcessorTest, testing::Values(Tiers::Interpreter, Tiers::EagerTranslator),
+                         [](const auto& tiers) {
+                           return tiers.param == Tiers::Interpreter ? "Interpreter" : "Translator";
+                         });
+
+TEST_P(ProcessorTest, AgreesWithTheProcessorOnRandomInstructions) {
   if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "the trampoline needs a processor with AVX";
   const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
   const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
@@ -352,7 +357,7 @@ std::string x87_program(unsigned opcode, unsigned modrm) {
   return code;
 }
 
-TEST_F(ProcessorTest, AgreesWithTheProcessorOnX87) {
+TEST_P(ProcessorTest, AgreesWithTheProcessorOnX87) {
   const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
   const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
   auto code = sys::CodeMemory::create(4096);
@@ -402,7 +407,7 @@ bool holds_addresses(unsigned opcode, unsigned extension) {
          (opcode == 0xdd && (extension == 4 || extension == 6));
 }
 
-TEST_F(ProcessorTest, AgreesWithTheProcessorOnX87WithMemory) {
+TEST_P(ProcessorTest, AgreesWithTheProcessorOnX87WithMemory) {
   const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
   const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
   auto code = sys::CodeMemory::create(4096);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace berth::engine::soft {
@@ -11,7 +12,7 @@ inline constexpr std::uint64_t kPageMask = ~std::uint64_t{4095};
 
 struct Tlb {
   static constexpr unsigned kEntries = 512;
-  static constexpr std::uint64_t kNever = 1;  // no page address is odd
+  static constexpr std::uint64_t kNever = 0x800;  // no page address has this bit, nor has an alignment's mask
 
   struct Entry {
     std::uint64_t read = kNever, write = kNever, execute = kNever;
@@ -24,19 +25,34 @@ struct Tlb {
     bool global = false;
   };
 
+  // Translated code by RIP, for branches whose target only shows as they are taken. Goes with the
+  // translations that it was found by.
+  static constexpr unsigned kJumps = 1024;
+  static constexpr std::uint64_t kNoRip = std::uint64_t{1} << 63;  // not canonical: never jumped to
+  struct Jump {
+    std::uint64_t rip = kNoRip;
+    const std::byte* code = nullptr;
+  };
+
   std::array<Entry, kEntries> entries;
+  std::array<Jump, kJumps> jumps;
   std::array<Origin, kEntries> origins;
+
+  static unsigned jump_index(std::uint64_t rip) { return static_cast<unsigned>(rip ^ rip >> 8) % kJumps; }
+  void forget_jumps() { jumps.fill({}); }
 
   static unsigned index(std::uint64_t linear) { return static_cast<unsigned>(linear >> 12) % kEntries; }
   Entry& at(std::uint64_t linear) { return entries[index(linear)]; }
 
   void flush(bool with_global) {
+    forget_jumps();
     for (unsigned i = 0; i < kEntries; ++i) {
       if (with_global || !origins[i].global) drop(i);
     }
   }
   // All that maps the page, of whatever size, which `linear` lies in.
   void flush_page(std::uint64_t linear) {
+    forget_jumps();
     for (unsigned i = 0; i < kEntries; ++i) {
       if (((linear ^ origins[i].linear) >> origins[i].page_shift) == 0) drop(i);
     }

@@ -1,0 +1,270 @@
+#include "engine/soft/emitter.hpp"
+
+namespace berth::engine::soft {
+namespace {
+
+constexpr std::int32_t kPage = 4096;
+
+constexpr std::size_t base_slot(unsigned segment) {
+  return offsetof(CodeContext, segment_base) + segment * sizeof(std::uint64_t);
+}
+
+}  // namespace
+
+HostAddress AddressPlan::target() const {
+  if (!is_simple()) return {.base = kScratch};
+  if (term_count == 0) return {.base = kScratch, .displacement = displacement};
+  return {.base = kScratch, .index = terms[0].reg, .shift = terms[0].shift, .displacement = displacement};
+}
+
+AddressPlan plan_address(const GuestAddress& address) {
+  AddressPlan plan{.displacement = address.displacement};
+  const auto add_place = [&plan](std::size_t offset) { plan.places[plan.place_count++] = offset; };
+  if (address.from_page) add_place(offsetof(CodeContext, page));
+  if (address.segment != GuestAddress::kNone) add_place(base_slot(address.segment));
+  if (address.base != GuestAddress::kNone) {
+    const unsigned home = home_of(address.base);
+    if (home == kInMemory) {
+      add_place(address.base * sizeof(std::uint64_t));
+    } else {
+      plan.terms[plan.term_count++] = {.reg = home, .shift = 0};
+    }
+  }
+  if (address.index != GuestAddress::kNone) {
+    const unsigned home = home_of(address.index);
+    if (home == kInMemory) {
+      plan.spilled_index = address.index;
+      plan.spilled_shift = address.shift;
+    } else {
+      plan.terms[plan.term_count++] = {.reg = home, .shift = address.shift};
+    }
+  }
+  return plan;
+}
+
+Emitter::Emitter(const TranslationJob& job, HostCode& code)
+    : job_(job),
+      code_(code),
+      block_offset_(static_cast<std::int32_t>(job.block->physical & ~kPageMask)),
+      tlb_(offsetof(CodeContext, tlbs) + (job.block->kind >> block_kind::kTlbShift) * sizeof(Tlb)) {}
+
+HostAddress Emitter::tlb_entry(std::size_t field) const {
+  return {.base = kRsp,
+          .index = kSecond,
+          .displacement = static_cast<std::int32_t>(tlb_ + offsetof(Tlb, entries) + field)};
+}
+HostAddress Emitter::jump_entry(std::size_t field) const {
+  return {.base = kRsp,
+          .index = kSecond,
+          .displacement = static_cast<std::int32_t>(tlb_ + offsetof(Tlb, jumps) + field)};
+}
+
+// Looks whether something wants attention. The first five bytes may be overwritten by a jump out.
+void Emitter::begin(bool flags_live) {
+  const HostAddress attention = in_context(offsetof(CodeContext, attention));
+  Block& block = *job_.block;
+  block.code_loading_flags = code_.address(code_.at());
+  if (flags_live) load_flags(code_, kScratch);
+  head_ = code_.at();
+  block.code = code_.address(head_);
+  block.head = code_.writable(head_);
+  if (!flags_live) {
+    code_.compare32_with_zero(attention);
+    out_ = code_.jump_if(HostCode::kNotEqual);
+    return;
+  }
+  constexpr unsigned kJumpOut = 3 + 5;
+  code_.move(kScratch, kRcx);
+  code_.with_memory(0x8b, kRcx, attention, false);
+  code_.bytes({0xe3, kJumpOut});  // jrcxz: the one branch that looks at no flags
+  code_.move(kRcx, kScratch);
+  out_ = code_.jump();
+  code_.move(kRcx, kScratch);
+}
+
+void Emitter::about_to_clobber_flags() {
+  if (guest_->live_before != 0 && !flags_in_context_) {
+    BERTH_ASSERT(flags_in_host_);
+    save_flags(code_, kScratch);
+    flags_in_context_ = true;
+  }
+  flags_in_host_ = false;
+}
+
+void Emitter::need_flags(unsigned scratch) {
+  if (flags_in_host_) return;
+  load_flags(code_, scratch);
+  flags_in_host_ = true;
+}
+
+void Emitter::flags_written() {
+  flags_in_host_ = true;
+  flags_in_context_ = false;
+}
+
+void Emitter::need_vectors() {
+  if (vectors_loaded_) return;
+  about_to_clobber_flags();
+  code_.compare32_with_zero(in_context(offsetof(CodeContext, vectors_loaded)));
+  const std::size_t branch = code_.jump_if(HostCode::kEqual);
+  vector_loads_.push_back({.branch = branch, .resume = code_.at()});
+  vectors_loaded_ = true;
+}
+
+void Emitter::call_op(const Op* op) {
+  code_.move_address(kScratch, op);
+  code_.move_immediate(kSecond, block_offset_);
+  code_.aim(code_.call(), job_.stubs->execute);
+}
+
+void Emitter::execute_op() {
+  if (guest_->live_before != 0 && !flags_in_context_) save_flags(code_, kScratch);
+  call_op(guest_->op);
+  flags_in_host_ = flags_in_context_ = true;
+  vectors_loaded_ = false;
+}
+
+// kScratch becomes the linear address; kSecond is lost.
+void Emitter::write_address(const AddressPlan& plan) {
+  HostAddress sum{.displacement = plan.displacement};
+  unsigned used = 0;
+  if (plan.place_count > 0) {
+    code_.load(kScratch, in_context(plan.places[0]));
+    for (unsigned i = 1; i < plan.place_count; ++i) code_.add(kScratch, in_context(plan.places[i]));
+    sum.base = kScratch;
+  } else if (plan.term_count > 0 && plan.terms[0].shift == 0) {
+    sum.base = plan.terms[used++].reg;
+  } else {
+    code_.move_immediate(kScratch, 0);
+    sum.base = kScratch;
+  }
+  if (used < plan.term_count) {
+    sum.index = plan.terms[used].reg;
+    sum.shift = plan.terms[used++].shift;
+  }
+  code_.lea(kScratch, sum);
+  if (used < plan.term_count)
+    code_.lea(kScratch, {.base = kScratch, .index = plan.terms[used].reg, .shift = plan.terms[used].shift});
+  if (plan.spilled_index) {
+    code_.load(kSecond, gpr_in_context(*plan.spilled_index));
+    code_.lea(kScratch, {.base = kScratch, .index = kSecond, .shift = plan.spilled_shift});
+  }
+}
+
+void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write) {
+  constexpr unsigned kEntryShift = 5;
+  static_assert(sizeof(Tlb::Entry) == 1u << kEntryShift);
+  about_to_clobber_flags();
+  write_address(plan);
+  const bool is_kept = !plan.is_simple() && !plan.is_two_registers();
+  if (is_kept) code_.store(kScratch, in_context(offsetof(CodeContext, scratch)));
+  code_.move(kSecond, kScratch);
+  code_.shift_right(kSecond, 12 - kEntryShift);
+  code_.and_immediate(kSecond, (Tlb::kEntries - 1) << kEntryShift, false);
+  if (bytes > 1 && alignment == 1)
+    code_.lea(kScratch, {.base = kScratch, .displacement = static_cast<std::int32_t>(bytes - 1)});
+  code_.and_immediate(kScratch, -kPage | static_cast<std::int32_t>(alignment - 1));
+  code_.compare(kScratch, tlb_entry(write ? offsetof(Tlb::Entry, write) : offsetof(Tlb::Entry, read)));
+  otherwise_execute_op(code_.jump_if(HostCode::kNotEqual));
+  const HostAddress addend = tlb_entry(offsetof(Tlb::Entry, addend));
+  if (plan.is_two_registers()) {
+    write_address(plan);
+    code_.add(kScratch, addend);
+  } else if (is_kept) {
+    code_.load(kScratch, in_context(offsetof(CodeContext, scratch)));
+    code_.add(kScratch, addend);
+  } else {
+    code_.load(kScratch, addend);
+    if (plan.place_count == 1) code_.add(kScratch, in_context(plan.places[0]));
+  }
+}
+
+void Emitter::end_instruction() {
+  if (slow_.empty()) return;
+  slow_paths_.push_back({.branches = std::exchange(slow_, {}),
+                         .resume = code_.at(),
+                         .op = guest_->op,
+                         .vectors = vectors_loaded_});
+}
+
+std::size_t Emitter::find_jump() {
+  constexpr unsigned kEntryShift = 4;
+  static_assert(sizeof(Tlb::Jump) == 1u << kEntryShift);
+  code_.move(kSecond, kScratch);
+  code_.shift_right(kSecond, 8);  // as Tlb::jump_index()
+  code_.exclusive_or(kSecond, kScratch);
+  code_.and_immediate(kSecond, Tlb::kJumps - 1, false);
+  code_.shift_left(kSecond, kEntryShift);
+  code_.compare(kScratch, jump_entry(offsetof(Tlb::Jump, rip)));
+  return code_.jump_if(HostCode::kNotEqual);
+}
+
+// To another page, whose code may have moved: by way of the TLB's jumps. The flags are in the context.
+void Emitter::leave_page(std::int32_t target) {
+  code_.load(kScratch, in_context(offsetof(CodeContext, page)));
+  code_.lea(kScratch, {.base = kScratch, .displacement = target});
+  near_exits_.push_back({.branch = find_jump(), .target = target, .flags_in_context = true, .patch = false});
+  code_.and_immediate(kScratch, -kPage);
+  code_.store(kScratch, in_context(offsetof(CodeContext, page)));
+  code_.jump_to_memory(jump_entry(offsetof(Tlb::Jump, code)));
+}
+
+void Emitter::leave_to(std::int32_t target) {
+  if (target >= 0 && target < kPage) {
+    near_exits_.push_back({.branch = code_.jump(), .target = target, .flags_in_context = !flags_in_host_});
+    return;
+  }
+  if (!flags_in_context_) save_flags(code_, kScratch);
+  leave_page(target);
+}
+
+void Emitter::leave_if(unsigned condition, std::int32_t target) {
+  need_flags(kScratch);
+  const std::size_t branch = code_.jump_if(condition);
+  if (target >= 0 && target < kPage) {
+    near_exits_.push_back({.branch = branch, .target = target});
+  } else {
+    far_exits_.push_back({.branch = branch, .target = target, .flags_in_context = flags_in_context_});
+  }
+}
+
+void Emitter::finish_slow_paths() {
+  for (const SlowPath& path : slow_paths_) {
+    for (const std::size_t branch : path.branches) code_.aim_here(branch);
+    call_op(path.op);
+    if (path.vectors) code_.aim(code_.call(), job_.stubs->load_vectors);
+    code_.aim(code_.jump(), code_.address(path.resume));
+  }
+  for (const VectorLoad& load : vector_loads_) {
+    code_.aim_here(load.branch);
+    code_.aim(code_.call(), job_.stubs->load_vectors);
+    code_.aim(code_.jump(), code_.address(load.resume));
+  }
+}
+
+void Emitter::finish_exits() {
+  for (const FarExit& exit : far_exits_) {
+    code_.aim_here(exit.branch);
+    if (!exit.flags_in_context) save_flags(code_, kScratch);
+    leave_page(exit.target);
+  }
+  near_exits_.push_back({.branch = out_, .target = block_offset_, .patch = false});
+  for (const NearExit& exit : near_exits_) {
+    code_.aim_here(exit.branch);
+    if (exit.branch == out_)
+      job_.block->out = static_cast<std::int32_t>(code_.at()) - static_cast<std::int32_t>(head_ + 5);
+    code_.move_immediate(kScratch, static_cast<std::int32_t>(job_.exits->size()));
+    code_.aim(code_.jump(),
+              exit.flags_in_context ? job_.stubs->exit_with_flags_saved : job_.stubs->exit_with_flags);
+    job_.exits->push_back({.target = exit.target,
+                           .patch = exit.patch ? job_.code_start + exit.branch : CodeExit::kNone,
+                           .flags_in_context = exit.flags_in_context});
+  }
+}
+
+void Emitter::finish() {
+  finish_slow_paths();
+  finish_exits();
+}
+
+}  // namespace berth::engine::soft

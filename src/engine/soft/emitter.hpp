@@ -1,0 +1,121 @@
+// Writes the code of one block, piece by piece: where flags, vectors and memory are is kept track of here.
+#pragma once
+
+#include <optional>
+
+#include "engine/soft/guest_instruction.hpp"
+
+namespace berth::engine::soft {
+
+// An address as the guest's instruction names it.
+struct GuestAddress {
+  static constexpr unsigned kNone = HostAddress::kNone;
+  unsigned base = kNone, index = kNone, shift = 0;
+  bool from_page = false;    // the displacement counts from the start of the code's page
+  unsigned segment = kNone;  // whose base is added
+  std::int32_t displacement = 0;
+};
+
+// How a GuestAddress is made of host registers and places in the context.
+struct AddressPlan {
+  struct Term {
+    unsigned reg = 0, shift = 0;
+  };
+  std::array<std::size_t, 3> places{};  // offsets in the context
+  unsigned place_count = 0;
+  std::array<Term, 2> terms{};
+  unsigned term_count = 0;
+  std::optional<unsigned> spilled_index;  // the guest's number of an index that lies in the context
+  unsigned spilled_shift = 0;
+  std::int32_t displacement = 0;
+
+  bool is_simple() const { return !spilled_index && place_count <= 1 && term_count <= 1; }
+  bool is_two_registers() const { return !spilled_index && place_count == 0 && term_count == 2; }
+  // Where the access goes in the end; kScratch is part of it.
+  HostAddress target() const;
+};
+AddressPlan plan_address(const GuestAddress& address);
+
+class Emitter {
+ public:
+  Emitter(const TranslationJob& job, HostCode& code);
+
+  // The head of the block, and its entries into the block.
+  void begin(bool flags_live);
+  void select(const GuestInstruction& guest) { guest_ = &guest; }
+  // All code that is out of the way, at the end.
+  void finish();
+
+  // Flags.
+  void about_to_clobber_flags();      // keeps them where they are live
+  void need_flags(unsigned scratch);  // in the host's
+  void flags_written();
+
+  void need_vectors();
+  // Has the instruction's Op execute it.
+  void execute_op();
+
+  // Makes the bytes at `plan` accessible through plan.target(), or has the Op execute the instruction. Loses
+  // kScratch and kSecond, and the flags.
+  void reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write);
+  // Another branch to where the Op executes the instruction.
+  void otherwise_execute_op(std::size_t branch) { slow_.push_back(branch); }
+  // The end of an instruction: where its slow path comes back.
+  void end_instruction();
+
+  // Leaves for a place in this page or another, counted from the page's start.
+  void leave_to(std::int32_t target);
+  void leave_if(unsigned condition, std::int32_t target);
+  // kScratch holds a RIP: gives the branch taken where its code is not known; kSecond then leads to it.
+  std::size_t find_jump();
+  HostAddress jump_entry(std::size_t field) const;
+
+  HostCode& code() { return code_; }
+  std::int32_t block_offset() const { return block_offset_; }
+
+ private:
+  struct SlowPath {
+    std::vector<std::size_t> branches;
+    std::size_t resume = 0;
+    const Op* op = nullptr;
+    bool vectors = false;
+  };
+  struct VectorLoad {
+    std::size_t branch = 0, resume = 0;
+  };
+  struct FarExit {
+    std::size_t branch = 0;
+    std::int32_t target = 0;
+    bool flags_in_context = false;
+  };
+  struct NearExit {
+    std::size_t branch = 0;
+    std::int32_t target = 0;
+    bool flags_in_context = false;  // and not in the host's
+    bool patch = true;
+  };
+
+  void call_op(const Op* op);
+  void write_address(const AddressPlan& plan);
+  void leave_page(std::int32_t target);
+  HostAddress tlb_entry(std::size_t field) const;
+  void finish_slow_paths();
+  void finish_exits();
+
+  const TranslationJob& job_;
+  HostCode& code_;
+  const GuestInstruction* guest_ = nullptr;
+  std::int32_t block_offset_;
+  std::size_t tlb_;  // offset of the data TLB in the context
+  bool flags_in_host_ = true, flags_in_context_ = false;
+  bool vectors_loaded_ = false;
+  std::vector<std::size_t> slow_;
+  std::vector<SlowPath> slow_paths_;
+  std::vector<VectorLoad> vector_loads_;
+  std::vector<FarExit> far_exits_;
+  std::vector<NearExit> near_exits_;
+  std::vector<std::size_t> outs_;
+  std::size_t out_ = 0, head_ = 0;
+};
+
+}  // namespace berth::engine::soft

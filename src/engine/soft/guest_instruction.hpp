@@ -1,0 +1,49 @@
+// What the translator knows of an instruction before it writes any code.
+#pragma once
+
+#include <vector>
+
+#include "engine/soft/block_translator.hpp"
+#include "engine/soft/decoded.hpp"
+#include "engine/soft/flag_use.hpp"
+
+namespace berth::engine::soft {
+
+enum class Way : std::uint8_t {
+  Op,    // its Op executes it
+  Copy,  // as it is, with registers and the memory operand put elsewhere
+  Skip,  // a hint
+  Lea,
+  Push,
+  Pop,
+  Leave,
+  Jump,
+  JumpIf,
+  JumpIndirect,
+  Call,
+  CallIndirect,
+  Return,
+};
+
+struct GuestInstruction {
+  Decoded decoded;
+  const Op* op = nullptr;  // the first of its ops
+  const std::byte* bytes = nullptr;
+  Way way = Way::Op;
+  bool uses_vectors = false;
+  std::uint8_t alignment = 1;  // of the memory operand
+  FlagUse flags;
+  std::uint32_t live_before = 0, live_after = 0;  // flags
+
+  // Flags that it needs in place: those it reads, and where it writes, those that it leaves alone.
+  bool needs_flags() const {
+    return flags.reads != 0 || (flags.writes != 0 && (live_after & ~flags.replaces) != 0);
+  }
+  // The operand in memory, or null.
+  const ZydisDecodedOperand* memory() const;
+};
+
+// The block's instructions, each with its way, and the flags live around it.
+std::vector<GuestInstruction> read_block(const TranslationJob& job);
+
+}  // namespace berth::engine::soft

@@ -1,0 +1,143 @@
+#include "engine/soft/translator.hpp"
+
+#include "engine/soft/block_translator.hpp"
+#include "engine/soft/run.hpp"
+
+namespace berth::engine::soft {
+namespace {
+
+constexpr std::size_t kCodeBytes = std::size_t{64} << 20;
+constexpr std::size_t kLongestBlock = 64 << 10;
+constexpr std::size_t kMostExits = 1 << 20;
+constexpr unsigned kUsesBeforeTranslation = 12;
+
+void forget_everything(Cpu& cpu) {
+  cpu.blocks->clear();
+  cpu.translator->clear();
+  for (Tlb& tlb : cpu.tlbs) tlb.forget_jumps();
+}
+
+void remember(Cpu& cpu, std::uint64_t rip, const Block& block) {
+  cpu.tlb->jumps[Tlb::jump_index(rip)] = {.rip = rip, .code = block.code_loading_flags};
+}
+
+// Goes on in the code of the block that `op` begins, where there is some for the state at hand; else leaves
+// for the interpreter to execute `op`.
+const std::byte* proceed(Cpu& cpu, const Op* op) {
+  cpu.current = &kIdleOp;
+  cpu.next_op = op;
+  if (op == nullptr || op->run != count_or_enter) return cpu.translator->stubs().leave;
+  const Block& block = *op->block;
+  const bool fits = block.code != nullptr && block.kind >> block_kind::kTlbShift == cpu.tlb_index() &&
+                    cpu.translator->obeys(Translator::rules_of(cpu));
+  if (!fits) return cpu.translator->stubs().leave;
+  remember(cpu, cpu.rip_base(), block);
+  cpu.page = cpu.rip_base() & kPageMask;
+  return block.code;
+}
+
+}  // namespace
+
+const std::byte* execute_op(Cpu& cpu, const Op* op, std::uint32_t block_offset) {
+  cpu.rip_base() = cpu.page + block_offset;
+  const std::uint64_t generation = cpu.blocks->generation();
+  const unsigned tlb = cpu.tlb_index();
+  const std::uint32_t rules = Translator::rules_of(cpu);
+  const std::uint16_t offset = op->offset;
+  const Op* next = op;
+  do {
+    op = next;
+    cpu.current = op;
+    next = op->run(cpu, op);
+  } while (next == op + 1 && next->offset == offset);
+  if (next != op + 1) return proceed(cpu, next);
+  const bool is_alive = cpu.blocks->generation() == generation && next->run != resume_elsewhere;
+  if (is_alive && cpu.tlb_index() == tlb && Translator::rules_of(cpu) == rules) [[likely]] {
+    return reinterpret_cast<const std::byte*>(cpu.resume);
+  }
+  if (!is_alive) return proceed(cpu, next);
+  return proceed(cpu, go_to(cpu, cpu.rip_base() + next->offset));
+}
+
+const std::byte* take_exit(Cpu& cpu, std::uint64_t number) {
+  const CodeExit exit = cpu.translator->exit(number);
+  const std::uint64_t generation = cpu.blocks->generation();
+  const Op* next = go_to(cpu, cpu.page + static_cast<std::uint64_t>(std::int64_t{exit.target}));
+  const std::byte* const code = proceed(cpu, next);
+  if (code != cpu.translator->stubs().leave && exit.patch != CodeExit::kNone &&
+      cpu.blocks->generation() == generation)
+    cpu.translator->connect(exit, *next->block);
+  return code;
+}
+
+const Op* count_or_enter(Cpu& cpu, const Op* op) {
+  Block& block = *op->block;
+  Translator& translator = *cpu.translator;
+  if (block.code == nullptr && !translator.wants(++block.uses)) return op + 1;
+  if (!translator.obeys(Translator::rules_of(cpu)) || (block.code == nullptr && translator.is_full())) {
+    forget_everything(cpu);
+    return nullptr;
+  }
+  if (block.kind >> block_kind::kTlbShift != cpu.tlb_index()) return op + 1;
+  if (block.code == nullptr) translator.translate(cpu, block);
+  return translator.enter(cpu, block);
+}
+
+Result<Translator> Translator::create(Tiers tiers) {
+  return Translator(TRY(sys::CodeMemory::create(kCodeBytes)), tiers);
+}
+
+Translator::Translator(sys::CodeMemory memory, Tiers tiers) : memory_(std::move(memory)), tiers_(tiers) {
+  BERTH_ASSERT(ZYAN_SUCCESS(ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)));
+  HostCode code(memory_.writable(), memory_.size(), memory_.executable());
+  stubs_ = make_stubs(code);
+  first_ = used_ = code.at();
+}
+
+bool Translator::wants(unsigned uses) const {
+  if (tiers_ == Tiers::Interpreter) return false;
+  return tiers_ == Tiers::EagerTranslator || uses >= kUsesBeforeTranslation;
+}
+
+bool Translator::is_full() const {
+  return used_ + kLongestBlock > memory_.size() || exits_.size() > kMostExits;
+}
+
+void Translator::clear() {
+  used_ = first_;
+  exits_.clear();
+}
+
+void Translator::translate(Cpu& cpu, Block& block) {
+  rules_ = rules_of(cpu);
+  const auto bytes = cpu.memory->at(guest::Gpa{block.physical}, block.bytes);
+  BERTH_ASSERT(bytes.size() == block.bytes);
+  HostCode code(memory_.writable() + used_, kLongestBlock, memory_.executable() + used_);
+  translate_block({.block = &block,
+                   .bytes = bytes,
+                   .decoder = &decoder_,
+                   .stubs = &stubs_,
+                   .exits = &exits_,
+                   .code_start = used_,
+                   .rules = rules_},
+                  code);
+  constexpr std::size_t kAlignment = 16;
+  used_ += (code.at() + kAlignment - 1) & ~(kAlignment - 1);
+}
+
+const Op* Translator::enter(Cpu& cpu, const Block& block) {
+  cpu.page = cpu.rip_base() & kPageMask;
+  cpu.next_op = nullptr;
+  const auto enter =
+      reinterpret_cast<void (*)(CodeContext*, const std::byte*)>(const_cast<std::byte*>(stubs_.enter));
+  enter(&cpu, block.code);
+  return cpu.next_op;
+}
+
+void Translator::connect(const CodeExit& exit, const Block& target) {
+  const std::byte* const code = exit.flags_in_context ? target.code_loading_flags : target.code;
+  const auto distance = static_cast<std::int32_t>(code - (memory_.executable() + exit.patch + 4));
+  std::memcpy(memory_.writable() + exit.patch, &distance, sizeof distance);
+}
+
+}  // namespace berth::engine::soft
