@@ -44,7 +44,7 @@ inline constexpr std::uint32_t kAttentionKick = 1, kAttentionInterrupt = 2, kAtt
 // CodeContext::tlbs: which pages may be touched depends on these.
 inline constexpr unsigned kUserTlb = 0, kKernelTlb = 1, kKernelWithAcTlb = 2;
 
-// What translated code works on beside: it finds all of this at fixed distances from RSP (decision 0009).
+// What translated code works on beside: it finds all of this at fixed distances from RSP (decision 0011).
 struct CodeContext {
   NativeContext native;
   std::atomic<std::uint32_t> attention{0};

@@ -11,8 +11,6 @@ bool replaces_undefined(ZydisMnemonic mnemonic) {
     case ZYDIS_MNEMONIC_OR:
     case ZYDIS_MNEMONIC_XOR:
     case ZYDIS_MNEMONIC_TEST:
-    case ZYDIS_MNEMONIC_IMUL:
-    case ZYDIS_MNEMONIC_MUL:
       return true;
     default:
       return false;

@@ -1,4 +1,4 @@
-// Blocks as code of the host's own (docs/decisions/0009): most instructions as they are, their memory
+// Blocks as code of the host's own (docs/decisions/0011): most instructions as they are, their memory
 // operands behind a look into the TLB. Whatever is not translated is executed by its Op, in the middle of the
 // code.
 #pragma once
