@@ -48,8 +48,8 @@ Result<void> place_device(const Device& device) {
   return check(attach_mount(device.mount.get(), place.get()), fmt::format("mount {}", device.path));
 }
 
-Result<void> leave_user(const std::vector<gid_t>& groups) {
-  if (in_user_namespace()) return check(apply_capabilities({}), "give up capabilities");
+Result<void> leave_user(bool rootless, const std::vector<gid_t>& groups) {
+  if (rootless) return check(apply_capabilities({}), "give up capabilities");
   uid_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) return fail_errno("cannot choose a user");
   const uid_t user = kFirstUser + (random & kUserMask);
@@ -59,6 +59,7 @@ Result<void> leave_user(const std::vector<gid_t>& groups) {
 }  // namespace
 
 Result<void> enter_jail(const Jail& jail) {
+  const bool rootless = in_user_namespace();  // /proc tells, and is left behind
   TRY(check(new_namespaces(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP),
             "make namespaces"));
   TRY(check(change_mount_at("/", true, 0, 0, MS_PRIVATE), "make mounts private"));
@@ -76,7 +77,7 @@ Result<void> enter_jail(const Jail& jail) {
   for (const Device& device : devices) TRY(place_device(device));
   constexpr std::uint64_t kReadOnly = 1;  // MOUNT_ATTR_RDONLY
   TRY(check(change_mount_at("/", false, kReadOnly, 0, 0), "make the root read-only"));
-  TRY(leave_user(groups));
+  TRY(leave_user(rootless, groups));
   TRY(check(hide_from_ptrace(), "hide from other processes"));
   return check(set_no_new_privileges(), "give up new privileges");
 }

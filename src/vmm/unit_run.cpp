@@ -171,8 +171,10 @@ Result<int> prepare_and_run() {
 int run_unit() {
   const auto code = prepare_and_run();
   if (code) return *code;
-  static_cast<void>(sys::send_message(kStarterFd, kFailedWord + relay::encode_error(code.error())));
-  static_cast<void>(sys::write_all(kEndingFd, code.error().message));
+  // Not as NotFound or PermissionDenied, which would speak of the workload's program.
+  const Error error{Code::Internal, 0, code.error().message};
+  static_cast<void>(sys::send_message(kStarterFd, kFailedWord + relay::encode_error(error)));
+  static_cast<void>(sys::write_all(kEndingFd, error.message));
   return kMachineFailed;
 }
 

@@ -1,12 +1,15 @@
 """`berth run --unit vm`: what is asked of it is asked of the container too, and the answers are the same."""
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
 
+import accounts
 import machine
 import pytest
+from berth import Berth
 
 IMAGE = "localhost/busybox:latest"
 UNITS = ["container", "vm"]
@@ -18,7 +21,6 @@ pytestmark = pytest.mark.usefixtures("as_root", "no_leaks")
 
 @pytest.fixture(scope="module")
 def shared(busybox_archive):
-    from berth import Berth
     package = machine.debian_package()
     with Berth() as made:
         made.load(busybox_archive)
@@ -172,6 +174,29 @@ def test_a_panic_is_told_apart(shared):
     shared("rm", "panic")
 
 
+def test_a_killed_machine_is_137_and_exec_notices(shared):
+    start(shared, "vm", "killed", "sleep", "1000")
+    inside = shared.start("exec", "killed", "sleep", "1000")
+    time.sleep(1)
+    os.kill(shared.inspect("killed")["State"]["Pid"], signal.SIGKILL)
+    assert shared("wait", "killed", timeout=30).stdout.strip() == "137"
+    assert inside.wait(30) == 137
+    shared("rm", "killed")
+
+
+def test_what_a_killed_maker_of_disks_left_is_no_disk(berth, busybox_archive):
+    berth.load(busybox_archive)
+    (layer,) = (berth.root / "layers").iterdir()
+    (layer / "root.erofs.new").write_bytes(b"half of a disk")
+    berth("kernel", "add", machine.debian_package(), timeout=300)
+    assert run(berth, "vm", "echo", "whole").stdout == "whole\n"
+    assert sorted(path.name for path in layer.iterdir()) == ["fs", "root.erofs", "root.lock"]
+    assert berth("image", "check").stdout == ""
+    berth("image", "rm", IMAGE)
+    berth("image", "prune", "-f", code=None)
+    assert not layer.exists()
+
+
 def test_a_guest_that_runs_out_of_memory_says_so(shared):
     shared("run", "--name", "hungry", "--unit", "vm", "--memory", "96M", IMAGE, "sh", "-c", "exec tail /dev/zero",
            code=137, timeout=BOOT_S)
@@ -215,6 +240,29 @@ def test_the_monitor_is_in_the_control_group_and_its_limits_hold(shared):
 ])
 def test_what_cannot_be_had_is_refused_by_name(shared, options, words):
     assert words in run(shared, "vm", "true", options=options, code=125).stderr
+
+
+def test_an_ordinary_user_has_machines_too(busybox_archive):
+    if not shutil.which("newuidmap"):
+        pytest.skip("no newuidmap (Debian's package uidmap)")
+    with accounts.account("berth-vm-tester") as user:
+        home = pathlib.Path(user.pw_dir)
+        prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", "--inh-caps=-all", "env", "-i",
+                  f"HOME={home}", f"USER={user.pw_name}", "PATH=/usr/local/bin:/usr/bin:/bin"]
+        if subprocess.run([*prefix, "unshare", "--user", "--map-root-user", "true"], capture_output=True, check=False).returncode:
+            pytest.skip("this machine gives ordinary users no user namespaces")
+        for source, name in ((busybox_archive, "image.tar"), (machine.debian_package(), "kernel.deb")):
+            shutil.copy(source, home / name)
+            (home / name).chmod(0o644)
+        with Berth(root=home / "store", prefix=prefix) as berth:
+            berth.load(home / "image.tar")
+            berth("kernel", "add", home / "kernel.deb", timeout=300)
+            done = run(berth, "vm", "sh", "-c", "rm /etc/os-release; ls /etc/os-release; id -u; exit 4", code=4)
+            assert done.stdout == "0\n" and "No such file" in done.stderr
+            (made,) = berth("image", "ls", "-q").stdout.split()
+            start(berth, "vm", "kept", "sleep", "1000")
+            assert berth("exec", "kept", "echo", made, timeout=60).stdout.strip() == made
+            berth("rm", "-f", "kept")
 
 
 def test_without_a_kernel_it_says_how_to_get_one(busybox_archive, berth):

@@ -33,7 +33,7 @@ constexpr std::size_t kMaxProgramBytes = std::size_t{64} << 20;
 // Nothing is said on the console but emergencies, whose text says why a guest ended.
 constexpr std::string_view kCommandLine =
     "console=ttyS0 quiet loglevel=1 panic=-1 tsc=reliable no_timer_check random.trust_cpu=on mitigations=off "
-    "cryptomgr.notests rcupdate.rcu_expedited=1 8250.nr_uarts=1";
+    "cryptomgr.notests rcupdate.rcu_expedited=1 8250.nr_uarts=1 init_on_alloc=0 numa=off nr_cpus=1";
 
 Result<sys::Fd> file_in_memory(const std::string& name, const std::string& content) {
   sys::Fd file = TRY(sys::make_memory_file(name, content.size()));

@@ -38,7 +38,7 @@ class Vm final : public Unit {
     std::vector<std::string> list = {
         "kernel: its own, on a processor and devices that are berth's",
         "files: its own root (the image's layers as read-only disks, written to in its own memory)",
-        "processes, users, names, clock settings: its own",
+        "processes: its own, and users, names and kernel settings",
         fmt::format("memory: {} of its own", format_size(guest_memory_bytes(config))),
         "network: nothing but its own loopback",
         "resources: its own control group with limits, statistics and a clean end"};
