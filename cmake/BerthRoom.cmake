@@ -58,7 +58,7 @@ endfunction()
 # A program of src/cmd/<folder>/. STATIC ones are on the start-up path of a unit: no dynamic linking at each start.
 # PLAIN ones read their command line themselves, if they have one.
 function(berth_program program)
-  cmake_parse_arguments(ARG "STATIC;PLAIN" "FOLDER" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "STATIC;PLAIN;EARLY" "FOLDER" "DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cmd/${ARG_FOLDER}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cpp$")
   if(NOT sources OR BERTH_FUZZ)
@@ -73,6 +73,9 @@ function(berth_program program)
   target_link_libraries(${program} PRIVATE berth_flags ${ARG_DEPENDS})
   if(ARG_STATIC AND BERTH_STATIC)
     target_link_options(${program} PRIVATE -static)
+  endif()
+  if(ARG_EARLY AND NOT BERTH_SANITIZE)
+    target_link_options(${program} PRIVATE LINKER:-e,berth_early_start)  # see sys/early_start.cpp
   endif()
   install(TARGETS ${program} RUNTIME DESTINATION bin)
 endfunction()

@@ -1,10 +1,12 @@
 #include "isolate/cgroup_mounts.hpp"
 
 #include <fmt/core.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/text.hpp"
 #include "isolate/cgroup.hpp"
+#include "isolate/host_mount.hpp"
 #include "isolate/mount_steps.hpp"
 
 namespace berth::isolate {
@@ -23,10 +25,9 @@ std::string group_below(const LaunchPlan& plan, const std::string& mount_point) 
 
 Result<void> show_host_directory(LaunchPlan& plan, const std::string& directory, const std::string& target,
                                  std::uint64_t attributes) {
-  sys::Fd mount = TRY(clone_host_path(directory, false));
-  if (const int error = sys::change_mount(mount.get(), false, attributes, 0, 0); error != 0)
-    return fail_errno(fmt::format("cannot show {}", directory), error);
-  mount_prepared(plan, std::move(mount), target, sys::TargetKind::Directory);
+  HostMount wanted{.path = directory, .changes = {{false, {attributes, 0}, MS_PRIVATE}}};
+  attach_copy(plan, TRY(copy_host_mount(plan, std::move(wanted), target)), target,
+              sys::TargetKind::Directory);
   return {};
 }
 

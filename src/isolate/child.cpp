@@ -105,13 +105,19 @@ int look_for_program(const ChildImage& image) noexcept {
   });
 }
 
+// What is close-on-exec is still there while execve(2) looks its program up: by /proc/self/fd that could be a
+// file of the host (CVE-2024-21626). And what the launcher has open (a lock, say) must not outlive it here.
+void close_what_is_the_launchers(const ChildImage& image) noexcept {
+  const LaunchPlan& plan = image.plan;
+  const int listener = plan.gate ? plan.gate->listener.get() : -1;
+  const int lock = plan.gate ? plan.gate->lock.get() : -1;
+  sys::close_all_but(3 + plan.kept_descriptors, {image.context.channel, listener, lock});
+}
+
 // From here on it is whoever opened the gate that hears of us.
 void wait_at_gate(ChildImage& image) noexcept {
   const Gate& gate = *image.plan.gate;
   if (const int error = look_for_program(image); error != 0) give_up(image, Report::ExecFailed, 0, error);
-  // What the launcher has open (a lock, say) must not outlive it here.
-  sys::close_all_but(3 + image.plan.kept_descriptors,
-                     {image.context.channel, gate.listener.get(), gate.lock.get()});
   // A launcher that died has told nobody of us.
   if (sys::send_message(image.context.channel, {static_cast<std::int32_t>(Report::Ready), 1, 0}) != 0)
     ::_exit(1);
@@ -175,6 +181,7 @@ void run_child(ChildImage& image) noexcept {
   sys::close_from(3 + plan.kept_descriptors, true);
   run_steps(image, plan.lockdown, plan.setup.size());
 
+  close_what_is_the_launchers(image);
   if (plan.gate) wait_at_gate(image);
   run_steps(image, plan.last, plan.setup.size() + plan.lockdown.size());
   if (plan.init) stay_as_init(image);

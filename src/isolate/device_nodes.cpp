@@ -2,27 +2,29 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
 
-#include "isolate/mount_steps.hpp"
+#include "isolate/host_mount.hpp"
 
 namespace berth::isolate {
 namespace {
 
+// In /dev.
 struct Link {
   const char* target;
-  const char* path;
+  const char* name;
 };
-constexpr std::array<Link, 6> kLinks = {{{"/proc/self/fd", "/dev/fd"},
-                                         {"/proc/self/fd/0", "/dev/stdin"},
-                                         {"/proc/self/fd/1", "/dev/stdout"},
-                                         {"/proc/self/fd/2", "/dev/stderr"},
-                                         {"pts/ptmx", "/dev/ptmx"},
-                                         {"/proc/kcore", "/dev/core"}}};
+constexpr std::array<Link, 6> kLinks = {{{"/proc/self/fd", "fd"},
+                                         {"/proc/self/fd/0", "stdin"},
+                                         {"/proc/self/fd/1", "stdout"},
+                                         {"/proc/self/fd/2", "stderr"},
+                                         {"pts/ptmx", "ptmx"},
+                                         {"/proc/kcore", "core"}}};
 
 mode_t type_bits(char type) { return type == 'b' ? S_IFBLK : type == 'p' ? S_IFIFO : S_IFCHR; }
 
@@ -57,13 +59,17 @@ int make_node(const NodeToMake& node) noexcept {
 }
 
 int make_links() noexcept {
+  int fd = -1;
+  if (const int error = sys::open_target("/dev", sys::TargetKind::Directory, false, &fd); error != 0)
+    return error;
+  const sys::Fd dev(fd);
   for (const Link& link : kLinks) {
-    if (::symlink(link.target, link.path) == 0) continue;
+    if (::symlinkat(link.target, fd, link.name) == 0) continue;
     if (errno != EEXIST) return errno;
     struct stat info {};
-    if (::lstat(link.path, &info) != 0) return errno;
+    if (::fstatat(fd, link.name, &info, AT_SYMLINK_NOFOLLOW) != 0) return errno;
     if (S_ISLNK(info.st_mode)) continue;
-    if (::unlink(link.path) != 0 || ::symlink(link.target, link.path) != 0) return errno;
+    if (::unlinkat(fd, link.name, 0) != 0 || ::symlinkat(link.target, fd, link.name) != 0) return errno;
   }
   return 0;
 }
@@ -79,7 +85,9 @@ const std::vector<DeviceNode>& default_device_nodes() {
 
 Result<void> add_device_node(LaunchPlan& plan, const DeviceNode& node, bool may_mknod) {
   if (!may_mknod && node.type != 'p') {
-    mount_prepared(plan, TRY(clone_host_path(node.path, false)), node.path, sys::TargetKind::File);
+    HostMount wanted{.path = node.path, .changes = {{false, {}, MS_PRIVATE}}};
+    attach_copy(plan, TRY(copy_host_mount(plan, std::move(wanted), "device")), node.path,
+                sys::TargetKind::File);
     return {};
   }
   const auto slash = node.path.rfind('/');

@@ -127,6 +127,11 @@ struct LaunchPlan {
   void then(std::string what, Body body) {
     setup.push_back(make_step(std::move(what), std::move(body)));
   }
+  // In the set-up before all that then() appends: while the host's root directory still is the child's too.
+  template <typename Body>
+  void first(std::string what, Body body) {
+    setup.insert(setup.begin() + first_steps_++, make_step(std::move(what), std::move(body)));
+  }
   template <typename Body>
   void finally(std::string what, Body body) {
     lockdown.push_back(make_step(std::move(what), std::move(body)));
@@ -141,6 +146,22 @@ struct LaunchPlan {
   }
   // A step of the set-up that is done by the launcher.
   void ask(std::string what, Errand errand);
+  // A step, in no list yet, that the child does while the launcher does its part; over when both are.
+  template <typename Body>
+  std::unique_ptr<ChildStep> while_asking(std::string what, Errand errand, Body body) {
+    const auto index = add_errand(std::move(errand));
+    return make_step(std::move(what), [index, body = std::move(body)](const ChildContext& context) noexcept {
+      if (const int error = begin_errand(context, index); error != 0) return error;
+      if (const int error = body(); error != 0) return error;
+      return end_errand(context);
+    });
+  }
+
+ private:
+  std::ptrdiff_t first_steps_ = 0;
+  std::int32_t add_errand(Errand errand);
+  static int begin_errand(const ChildContext& context, std::int32_t index) noexcept;
+  static int end_errand(const ChildContext& context) noexcept;
 };
 
 }  // namespace berth::isolate

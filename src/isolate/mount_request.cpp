@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "isolate/host_mount.hpp"
 #include "isolate/mount_steps.hpp"
 #include "sys/security_label.hpp"
 
@@ -15,42 +16,37 @@ namespace {
 
 constexpr std::size_t kMaxValue = 255;  // fsconfig(2)
 
-Result<void> shift(const MountRequest& request, int mount) {
-  if (request.options.shift == IdShift::None) return {};
+Result<sys::Fd> shifted_users(const MountRequest& request) {
+  if (request.options.shift == IdShift::None) return sys::Fd();
   if (request.users.empty() || request.groups.empty()) {
     return fail(
         Code::InvalidArgument,
         fmt::format("{}: idmap without uidMappings and gidMappings of the mount or of a user namespace",
                     request.field));
   }
-  const sys::Fd mapping = TRY_DURING(request.field, sys::make_id_mapping(request.users, request.groups));
-  const bool recursive = request.options.shift == IdShift::Tree;
-  if (const int error = sys::idmap_mount(mount, mapping.get(), recursive); error != 0) {
-    auto failure =
-        fail_errno(fmt::format("{}: cannot shift the users of {}", request.field, request.source), error);
-    failure.value().code = Code::FailedPrecondition;
-    return failure;
-  }
-  return {};
-}
-
-Result<void> change(const MountRequest& request, int mount, bool recursive, const AttributeChange& attributes,
-                    std::uint64_t propagation) {
-  if (attributes.empty() && propagation == 0) return {};
-  const int error = sys::change_mount(mount, recursive, attributes.set, attributes.clear, propagation);
-  if (error == 0) return {};
-  return fail_errno(fmt::format("{}: cannot give {} its mount options", request.field, request.source),
-                    error);
+  return TRY_DURING(request.field, sys::make_id_mapping(request.users, request.groups));
 }
 
 // A copy of a shared mount is its peer. It stays one only where that was asked for.
-Result<void> propagate(const MountRequest& request, int mount) {
+std::vector<MountChange> propagation_of(const MountRequest& request) {
   const auto& words = request.options.propagation;
   const bool shared =
       std::any_of(words.begin(), words.end(), [](const auto& word) { return word.kind == MS_SHARED; });
-  if (!shared) TRY(change(request, mount, true, {}, words.empty() ? MS_PRIVATE : MS_SLAVE));
-  for (const PropagationChange& word : words) TRY(change(request, mount, word.recursive, {}, word.kind));
-  return {};
+  std::vector<MountChange> changes;
+  const std::uint64_t apart = words.empty() ? MS_PRIVATE : MS_SLAVE;
+  if (!shared) changes.push_back({true, {}, apart});
+  for (const PropagationChange& word : words) changes.push_back({word.recursive, {}, word.kind});
+  return changes;
+}
+
+// In this order; the attributes of the mount itself win over those of the tree.
+std::vector<MountChange> changes_of(const MountRequest& request) {
+  std::vector<MountChange> changes = propagation_of(request);
+  if (const auto& mount = request.options.mount; !mount.empty())
+    changes.insert(changes.begin(), {false, mount, 0});
+  if (const auto& tree = request.options.tree; !tree.empty())
+    changes.insert(changes.begin(), {true, tree, 0});
+  return changes;
 }
 
 Result<void> add_bind(LaunchPlan& plan, const MountRequest& request) {
@@ -59,14 +55,14 @@ Result<void> add_bind(LaunchPlan& plan, const MountRequest& request) {
   struct stat info {};
   if (::fstat(source.get(), &info) != 0)
     return fail_errno(fmt::format("{}: {}", request.field, request.source));
-  sys::Fd mount = TRY_DURING(request.field,
-                             clone_host_file(source.get(), request.options.recursive_bind, request.source));
-  TRY(shift(request, mount.get()));
-  TRY(change(request, mount.get(), true, request.options.tree, 0));
-  TRY(change(request, mount.get(), false, request.options.mount, 0));
-  TRY(propagate(request, mount.get()));
+  HostMount wanted{.path = request.source,
+                   .recursive = request.options.recursive_bind,
+                   .nofollow = request.options.source_nofollow,
+                   .shift = request.options.shift,
+                   .users = TRY(shifted_users(request)),
+                   .changes = changes_of(request)};
   const auto kind = S_ISDIR(info.st_mode) ? sys::TargetKind::Directory : sys::TargetKind::File;
-  mount_prepared(plan, std::move(mount), request.destination, kind);
+  attach_copy(plan, TRY(copy_host_mount(plan, std::move(wanted), request.field)), request.destination, kind);
   return {};
 }
 
@@ -153,8 +149,15 @@ Result<void> add_of_host_files(LaunchPlan& plan, const MountRequest& request) {
   if (disk && (request.options.mount.set & attr::kReadOnly) != 0) options.push_back({"ro", nullptr, -1});
   sys::Fd mount =
       TRY_DURING(request.field, sys::make_mount(request.type, options, request.options.mount.set));
-  TRY(change(request, mount.get(), true, request.options.tree, 0));
-  TRY(propagate(request, mount.get()));
+  std::vector<MountChange> changes = propagation_of(request);
+  if (!request.options.tree.empty()) changes.insert(changes.begin(), {true, request.options.tree, 0});
+  for (const auto& [recursive, attributes, propagation] : changes) {
+    const int error =
+        sys::change_mount(mount.get(), recursive, attributes.set, attributes.clear, propagation);
+    if (error != 0)
+      return fail_errno(fmt::format("{}: cannot give {} its mount options", request.field, request.source),
+                        error);
+  }
   mount_prepared(plan, std::move(mount), request.destination, sys::TargetKind::Directory);
   return {};
 }

@@ -73,12 +73,16 @@ void mount_new(LaunchPlan& plan, NewFilesystem filesystem) {
   });
 }
 
+int attach_safely(int mount, const char* target, sys::TargetKind kind) noexcept {
+  sys::Fd place;
+  if (const int error = find_target(target, kind, false, &place); error != 0) return error;
+  if (const int error = sys::check_procfs_target(place.get(), target); error != 0) return error;
+  return sys::attach_mount(mount, place.get());
+}
+
 void mount_prepared(LaunchPlan& plan, sys::Fd mount, const std::string& target, sys::TargetKind kind) {
   plan.then(fmt::format("mount on {}", target), [mount = std::move(mount), target, kind]() noexcept {
-    sys::Fd place;
-    if (const int error = find_target(target.c_str(), kind, false, &place); error != 0) return error;
-    if (const int error = sys::check_procfs_target(place.get(), target.c_str()); error != 0) return error;
-    return sys::attach_mount(mount.get(), place.get());
+    return attach_safely(mount.get(), target.c_str(), kind);
   });
 }
 

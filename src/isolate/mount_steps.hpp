@@ -30,6 +30,9 @@ void mount_new(LaunchPlan& plan, NewFilesystem filesystem);
 // sys::check_procfs_target() allows it.
 void mount_prepared(LaunchPlan& plan, sys::Fd mount, const std::string& target, sys::TargetKind kind);
 
+// The same in the child: 0 or an errno; allocates nothing.
+int attach_safely(int mount, const char* target, sys::TargetKind kind) noexcept;
+
 // A detached copy of a host path, its mounts below included where `recursive`. It belongs to no peer group of
 // the host's mounts: what is mounted below it later, on either side, stays there.
 Result<sys::Fd> clone_host_path(const std::string& path, bool recursive);

@@ -1,6 +1,7 @@
 // Users and groups as the unit's own /etc/passwd and /etc/group name them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,8 @@ Result<Credentials> resolve_user(int root, std::string_view spec);
 
 // The same over the files' texts.
 Result<Credentials> resolve_user_in(std::string_view passwd, std::string_view group, std::string_view spec);
+
+// What a passwd file calls the user `uid`; the number where it does not.
+std::string user_name(std::string_view passwd, std::uint64_t uid);
 
 }  // namespace berth::isolate

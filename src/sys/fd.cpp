@@ -7,11 +7,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.hpp"
 
 namespace berth::sys {
+namespace {
+
+Result<Fd> open_as(int dir, const std::string& path, const open_how& how) {
+  for (;;) {
+    const long fd = ::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how);
+    if (fd >= 0) return Fd(static_cast<int>(fd));
+    // EAGAIN: somebody renamed a directory meanwhile and the kernel could not prove that we stayed inside.
+    if (errno != EAGAIN && errno != EINTR) return fail_errno(fmt::format("cannot open {}", path));
+  }
+}
+
+}  // namespace
 
 Fd& Fd::operator=(Fd&& other) noexcept {
   if (this != &other) {
@@ -40,12 +53,14 @@ Result<Fd> open_in_root(int root, const std::string& path, int flags, mode_t mod
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
   how.mode = mode;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  for (;;) {
-    const long fd = ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
-    if (fd >= 0) return Fd(static_cast<int>(fd));
-    // EAGAIN: somebody renamed a directory meanwhile and the kernel could not prove that we stayed inside.
-    if (errno != EAGAIN && errno != EINTR) return fail_errno(fmt::format("cannot open {}", path));
-  }
+  return open_as(root, path, how);
+}
+
+Result<Fd> open_without_symlinks(const std::string& directory) {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  return open_as(AT_FDCWD, directory, how);
 }
 
 Result<Fd> duplicate(int fd) {
@@ -92,7 +107,7 @@ Result<std::string> read_all(int fd, std::size_t limit) {
   struct stat info {};
   // Sizes of /proc files read as 0: the loop below grows the buffer anyway.
   if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode))
-    data.reserve(static_cast<std::size_t>(info.st_size) + 1);
+    data.reserve(std::min(static_cast<std::size_t>(info.st_size), limit) + 1);
   std::array<char, 16384> buffer;
   for (;;) {
     const std::size_t count = TRY(read_some(fd, buffer));

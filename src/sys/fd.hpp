@@ -42,6 +42,9 @@ Result<Fd> open_at(int dir, const std::string& path, int flags, mode_t mode = 0)
 // openat2(2) below `root` as if it were "/": no "..", symlink or magic link leads outside (RESOLVE_IN_ROOT).
 Result<Fd> open_in_root(int root, const std::string& path, int flags, mode_t mode = 0);
 
+// A handle (O_PATH) of the directory that has exactly this name: a symlink on the way is an error.
+Result<Fd> open_without_symlinks(const std::string& directory);
+
 Result<Fd> duplicate(int fd);
 
 struct Pipe {

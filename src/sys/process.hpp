@@ -69,7 +69,7 @@ int bring_up_loopback() noexcept;
 int hide_from_ptrace() noexcept;  // PR_SET_DUMPABLE 0: no /proc/PID/exe for others
 int set_no_new_privileges() noexcept;
 int set_user(uid_t uid, gid_t gid, const gid_t* groups, std::size_t count, bool set_groups) noexcept;
-bool may_set_groups() noexcept;       // user_namespaces(7), /proc/self/setgroups
+bool may_set_groups() noexcept;       // by capability and user_namespaces(7), /proc/PID/setgroups
 int adopt_terminal(int fd) noexcept;  // new session, controlling terminal
 int reset_signals() noexcept;         // default dispositions, nothing blocked
 int set_child_subreaper() noexcept;

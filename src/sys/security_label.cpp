@@ -1,14 +1,13 @@
 #include "sys/security_label.hpp"
 
 #include <fmt/core.h>
-#include <linux/magic.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "base/text.hpp"
 #include "sys/fd.hpp"
+#include "sys/procfs.hpp"
 
 namespace berth::sys {
 namespace {
@@ -19,16 +18,11 @@ bool is_enabled(SecurityModule module) {
   return enabled && trim(*enabled) == "Y";
 }
 
-bool is_procfs(int fd) noexcept {
-  struct statfs info {};
-  return ::fstatfs(fd, &info) == 0 && info.f_type == PROC_SUPER_MAGIC;
-}
-
 int write_label(const char* path, const char* label, std::size_t length) noexcept {
-  const Fd file(::open(path, O_WRONLY | O_CLOEXEC));
-  if (!file) return errno;
-  if (!is_procfs(file.get())) return ENOSYS;
-  return ::write(file.get(), label, length) < 0 ? errno : 0;
+  int fd = -1;
+  if (const int error = open_proc_file(path, O_WRONLY, &fd); error != 0) return error;
+  const Fd file(fd);
+  return ::write(fd, label, length) < 0 ? errno : 0;
 }
 
 }  // namespace
@@ -41,10 +35,10 @@ Result<void> require_security_module(SecurityModule module, std::string_view fie
 }
 
 int set_exec_label(SecurityModule module, const char* label, std::size_t length) noexcept {
-  if (module == SecurityModule::SeLinux) return write_label("/proc/thread-self/attr/exec", label, length);
+  if (module == SecurityModule::SeLinux) return write_label("thread-self/attr/exec", label, length);
   // Its own directory came with Linux 4.17, when modules learned to stack.
-  const int error = write_label("/proc/thread-self/attr/apparmor/exec", label, length);
-  return error == ENOENT ? write_label("/proc/thread-self/attr/exec", label, length) : error;
+  const int error = write_label("thread-self/attr/apparmor/exec", label, length);
+  return error == ENOENT ? write_label("thread-self/attr/exec", label, length) : error;
 }
 
 }  // namespace berth::sys

@@ -1,5 +1,6 @@
 #include "sys/spawn.hpp"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <signal.h>
@@ -55,19 +56,26 @@ Result<pid_t> spawn(const std::string& program, const std::vector<std::string>& 
     parked.emplace_back(copy);
     ::posix_spawn_file_actions_adddup2(&plan.actions, copy, theirs);
   }
+  std::string file = program;
+  if (options.program_file >= 0) {
+    parked.emplace_back(::fcntl(options.program_file, F_DUPFD_CLOEXEC, kParkingFd));
+    if (!parked.back()) return fail_errno(fmt::format("cannot pass a descriptor to {}", program));
+    file = fmt::format("/proc/self/fd/{}", parked.back().get());
+  }
   std::vector<std::string> copies = args;
   std::vector<char*> argv;
   for (std::string& arg : copies) argv.push_back(arg.data());
   argv.push_back(nullptr);
   pid_t pid = -1;
-  const int error =
-      ::posix_spawn(&pid, program.c_str(), &plan.actions, &plan.attributes, argv.data(), environ);
+  const int error = ::posix_spawn(&pid, file.c_str(), &plan.actions, &plan.attributes, argv.data(), environ);
   if (error != 0) return fail_errno(fmt::format("cannot run {}", program), error);
   return pid;
 }
 
 Result<std::string> sibling_program(std::string_view name) {
-  const std::string self = TRY_DURING("cannot find berth's own programs", read_link("/proc/self/exe"));
+  std::string self = TRY_DURING("cannot find berth's own programs", read_link("/proc/self/exe"));
+  const bool nameless = self == "/" || self.starts_with("/memfd:");
+  if (nameless) self = program_invocation_name;
   return fmt::format("{}/{}", self.substr(0, self.rfind('/')), name);
 }
 

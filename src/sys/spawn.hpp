@@ -15,6 +15,7 @@ struct SpawnOptions {
   // {ours, theirs}: descriptors that the program gets, under the numbers it expects. All others are
   // close-on-exec.
   std::vector<std::pair<int, int>> fds;
+  int program_file = -1;     // a descriptor to run the program by (see out_of_reach()); -1: its path
   bool new_session = false;  // no controlling terminal, out of reach of the caller's ^C
 };
 
@@ -23,7 +24,8 @@ struct SpawnOptions {
 Result<pid_t> spawn(const std::string& program, const std::vector<std::string>& args,
                     const SpawnOptions& options);
 
-// The path of the program `name` that is installed beside the running one.
+// The path of the program `name` that is installed beside the running one. One that runs out of reach must
+// have been called (args[0]) by its path.
 Result<std::string> sibling_program(std::string_view name);
 
 }  // namespace berth::sys

@@ -1,17 +1,17 @@
 #include "sys/sysctl.hpp"
 
 #include <fmt/core.h>
-#include <linux/magic.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
+#include <cstring>
 
 #include "base/text.hpp"
 #include "sys/fd.hpp"
+#include "sys/procfs.hpp"
 
 namespace berth::sys {
 
@@ -33,16 +33,14 @@ Result<std::string> sysctl_path(std::string_view key) {
 }
 
 int write_sysctl(const char* path, const char* value, std::size_t length) noexcept {
-  const Fd base(::open("/proc/sys", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  struct statfs info {};
-  if (!base || ::fstatfs(base.get(), &info) != 0) return errno;
-  if (info.f_type != PROC_SUPER_MAGIC) return EXDEV;
-  open_how how{};
-  how.flags = O_WRONLY | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
-  const Fd file(static_cast<int>(::syscall(SYS_openat2, base.get(), path, &how, sizeof how)));
-  if (!file) return errno;
-  return ::write(file.get(), value, length) < 0 ? errno : 0;
+  int fd = -1;
+  std::array<char, PATH_MAX> name{'s', 'y', 's', '/'};
+  const std::size_t path_length = std::strlen(path);
+  if (path_length + 5 > name.size()) return ENAMETOOLONG;
+  std::memcpy(name.data() + 4, path, path_length);
+  if (const int error = open_proc_file(name.data(), O_WRONLY, &fd); error != 0) return error;
+  const Fd file(fd);
+  return ::write(fd, value, length) < 0 ? errno : 0;
 }
 
 }  // namespace berth::sys

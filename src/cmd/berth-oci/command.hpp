@@ -30,6 +30,7 @@ struct OciCommand {
   std::string_view operands;  // as the usage shows them
   std::string_view summary;
   CommandBody body;
+  bool enters = false;  // starts processes in a container
 };
 const std::vector<OciCommand>& oci_commands();
 

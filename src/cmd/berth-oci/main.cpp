@@ -11,6 +11,7 @@
 #include "oci/spec/spec.hpp"
 #include "oci/state/container_dir.hpp"
 #include "sys/fd.hpp"
+#include "sys/own_program.hpp"
 
 namespace berth::cmd {
 namespace {
@@ -84,6 +85,14 @@ const OciCommand* find_command(std::string_view name) {
   return found == commands.end() ? nullptr : &*found;
 }
 
+// `words` are all that the program was called with.
+Result<void> leave_writable_program(const Args& words) {
+  std::vector<const char*> argv = {"berth-oci"};
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  argv.push_back(nullptr);
+  return sys::run_out_of_reach(argv);
+}
+
 int run_named(const Globals& globals, const OciCommand& command, const Args& args) {
   if (std::find(args.begin(), args.end(), "--help") != args.end()) {
     print(fmt::format("usage: berth-oci {} {}\n{}\n", command.name, command.operands, command.summary));
@@ -114,6 +123,9 @@ int run(const Args& args) {
     return report(globals,
                   Error{Code::InvalidArgument, 0,
                         fmt::format("there is no command {}: see 'berth-oci --help'", words->front())});
+  }
+  if (command->enters) {
+    if (const auto left = leave_writable_program(args); !left) return report(globals, left.error());
   }
   return run_named(globals, *command, Args(words->begin() + 1, words->end()));
 }

@@ -34,9 +34,15 @@ Result<void> make_plan(const Creation& creation, isolate::LaunchPlan& plan);
 // linux.resources.devices, and behind them what every container may use.
 std::vector<sys::DeviceRule> device_rules(const Spec& spec);
 
-// One more process in a running container: identity, limits, privileges and filter as for the first one.
-Result<void> plan_process(const Process& process, const std::optional<sys::SeccompProfile>& seccomp,
-                          isolate::LaunchPlan& plan);
+// The container's first process or one more: identity, limits, privileges and filter. What is passed must
+// outlive the launch.
+struct ProcessOf {
+  const Process& process;
+  const std::optional<sys::SeccompProfile>& seccomp;
+  const State& state;
+  Status status;  // the container's
+};
+Result<void> plan_process(const ProcessOf& wanted, isolate::LaunchPlan& plan);
 
 Result<void> plan_namespaces(const Creation& creation, isolate::LaunchPlan& plan);
 Result<void> plan_names(const Creation& creation, isolate::LaunchPlan& plan);  // hostname, loopback

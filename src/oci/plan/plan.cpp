@@ -15,7 +15,8 @@ constexpr std::array<Planner, 9> kPlanners = {
 Result<void> make_plan(const Creation& creation, isolate::LaunchPlan& plan) {
   plan.kept_descriptors = creation.options.preserve_fds;
   for (const Planner planner : kPlanners) TRY(planner(creation, plan));
-  return plan_process(creation.spec.process, creation.spec.platform.seccomp, plan);
+  const Spec& spec = creation.spec;
+  return plan_process({spec.process, spec.platform.seccomp, creation.state, Status::Creating}, plan);
 }
 
 }  // namespace berth::oci

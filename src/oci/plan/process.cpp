@@ -9,6 +9,7 @@
 #include "isolate/process_attributes.hpp"
 #include "isolate/seccomp.hpp"
 #include "oci/plan/context.hpp"
+#include "oci/plan/supervisor.hpp"
 #include "sys/process_attributes.hpp"
 
 namespace berth::oci {
@@ -38,8 +39,8 @@ int own_standard_streams(uid_t uid) noexcept {
 
 }  // namespace
 
-Result<void> plan_process(const Process& process, const std::optional<sys::SeccompProfile>& seccomp,
-                          isolate::LaunchPlan& plan) {
+Result<void> plan_process(const ProcessOf& wanted, isolate::LaunchPlan& plan) {
+  const Process& process = wanted.process;
   plan.args = process.args;
   plan.env = process.env;
   plan.credentials = {process.uid, process.gid, process.additional_gids, "/"};
@@ -61,7 +62,10 @@ Result<void> plan_process(const Process& process, const std::optional<sys::Secco
   isolate::add_umask(plan, process.umask);
   isolate::add_identity(plan, process.capabilities.value_or(sys::CapabilitySets{}));
   if (process.no_new_privileges) isolate::add_no_new_privileges(plan);
-  if (seccomp) TRY(isolate::add_filter(plan, *seccomp, process.no_new_privileges));
+  if (const auto& profile = wanted.seccomp) {
+    TRY(isolate::add_filter(plan, *profile, process.no_new_privileges,
+                            tell_supervisor(*profile, wanted.state, wanted.status)));
+  }
   return {};
 }
 

@@ -2,7 +2,7 @@
 #include <fmt/core.h>
 #include <sys/mount.h>
 
-#include "isolate/mount_steps.hpp"
+#include "isolate/host_mount.hpp"
 #include "oci/plan/context.hpp"
 #include "sys/mount.hpp"
 #include "sys/root.hpp"
@@ -10,29 +10,31 @@
 namespace berth::oci {
 namespace {
 
-bool takes_part_in_propagation(const Spec& spec) {
+// What the copy is until the root has been changed to it, which a shared one cannot be. Only a slave has to
+// do with the host's mount: a shared root begins a peer group of its own (config-linux.md, "Rootfs Mount
+// Propagation").
+std::uint64_t first_propagation(const Spec& spec) {
   const auto& change = spec.platform.root_propagation;
-  return change && (change->kind == MS_SHARED || change->kind == MS_SLAVE);
-}
-
-// A copy of the root's mount, so that attributes and mounts in it are the container's own.
-Result<sys::Fd> copy_root(const Creation& creation) {
-  const std::string& path = creation.state.root;
-  if (!takes_part_in_propagation(creation.spec)) return isolate::clone_host_path(path, true);
-  const sys::Fd opened = TRY(sys::open(path, O_PATH | O_DIRECTORY));
-  return isolate::clone_host_file(opened.get(), true, path);
+  return change && change->kind == MS_SLAVE ? MS_SLAVE : MS_PRIVATE;
 }
 
 }  // namespace
 
 Result<void> plan_root(const Creation& creation, isolate::LaunchPlan& plan) {
-  plan.root = TRY_DURING("root.path", copy_root(creation));
+  const std::string& path = creation.state.root;
+  plan.root = TRY_DURING("root.path", sys::open_without_symlinks(path));
+  // A copy of its mount, so that attributes and mounts in it are the container's own.
+  isolate::HostMount wanted{.path = path,
+                            .recursive = true,
+                            .plain = true,
+                            .changes = {{true, {}, first_propagation(creation.spec)}}};
+  const auto copy = TRY(isolate::copy_host_mount(plan, std::move(wanted), "root.path"));
   plan.then("make mounts private",
             []() noexcept { return sys::change_mount_at("/", true, 0, 0, MS_PRIVATE); });
   plan.host_root = std::make_shared<int>(-1);
-  plan.then(fmt::format("enter the root directory {}", creation.state.root),
-            [root = plan.root.get(), place = creation.state.root, host = plan.host_root]() noexcept {
-              return sys::enter_root(root, place.c_str(), host.get());
+  plan.then(fmt::format("enter the root directory {}", path),
+            [copy, place = path, host = plan.host_root]() noexcept {
+              return sys::enter_root(copy->get(), place.c_str(), host.get());
             });
   return {};
 }

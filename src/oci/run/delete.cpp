@@ -95,8 +95,10 @@ Result<void> kill(const std::string& root, const std::string& id, int signal, bo
     TRY(sys::send_signal(process.get(), signal));
   }
   // Under v1 a frozen process dies when it is thawed.
-  if (signal == SIGKILL && group && TRY(group->frozen())) return group->freeze(false);
-  return {};
+  if (signal != SIGKILL || !group) return {};
+  auto frozen = group->frozen();
+  if (!frozen && frozen.error().code == Code::NotFound) return {};  // dead, and cleared up by its `run`
+  return TRY(std::move(frozen)) ? group->freeze(false) : Result<void>();
 }
 
 }  // namespace berth::oci

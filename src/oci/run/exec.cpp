@@ -76,10 +76,10 @@ Result<Process> effective_process(const ExecRequest& request, const Spec& spec) 
   return process;
 }
 
-Result<void> check_status(const ExecRequest& request, const ContainerDir& dir, const State& state) {
+Result<Status> check_status(const ExecRequest& request, const ContainerDir& dir, const State& state) {
   const Status status = TRY(status_of(dir, state));
-  if (status == Status::Running || status == Status::Created) return {};
-  if (status == Status::Paused && request.ignore_paused) return {};
+  if (status == Status::Running || status == Status::Created) return status;
+  if (status == Status::Paused && request.ignore_paused) return status;
   if (status == Status::Paused) {
     return fail(Code::FailedPrecondition,
                 fmt::format("cannot exec in a paused container (use --ignore-paused): {}", request.id));
@@ -126,7 +126,7 @@ Result<void> hand_over(const ExecRequest& request, const Process& process,
 Result<isolate::LaunchedProcess> exec(const ExecRequest& request) {
   const ContainerDir dir = TRY(ContainerDir::open(request.root, request.id));
   const State state = TRY(State::load(dir));
-  TRY(check_status(request, dir, state));
+  const Status status = TRY(check_status(request, dir, state));
   const Spec spec = TRY(Spec::parse(TRY(sys::read_file(dir.file(kConfigFile), kMaxConfigBytes))));
   const Process process = TRY(effective_process(request, spec));
   if (process.terminal && request.console_socket.empty() && !request.keeps_terminal)
@@ -137,7 +137,7 @@ Result<isolate::LaunchedProcess> exec(const ExecRequest& request) {
   TRY(plan_joins(state, plan));
   plan.cgroup = TRY(find_group(request, state));
   plan.kept_descriptors = request.preserve_fds;
-  TRY(plan_process(process, spec.platform.seccomp, plan));
+  TRY(plan_process({process, spec.platform.seccomp, state, status}, plan));
   isolate::Stdio stdio;
   stdio.tty = process.terminal;
   auto launched = TRY(isolate::launch(plan, stdio));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "isolate/cgroup.hpp"
+#include "isolate/user.hpp"
 #include "oci/state/state.hpp"
 
 namespace berth::oci {
@@ -22,6 +23,12 @@ Result<Row> look_at(const std::string& root, const std::string& id) {
   return Row{std::move(state), status};
 }
 
+// As the host's users are called.
+std::string owner_name(std::uint64_t owner) {
+  if (owner == 0) return "root";
+  return isolate::user_name(sys::read_file("/etc/passwd").value_or(std::string()), owner);
+}
+
 Json document(const Row& row) {
   const State& state = row.state;
   return {{"ociVersion", state.oci_version.empty() ? "1.0.0" : state.oci_version},
@@ -32,7 +39,7 @@ Json document(const Row& row) {
           {"rootfs", state.root},
           {"created", state.created},
           {"annotations", state.annotations},
-          {"owner", state.owner == 0 ? "root" : std::to_string(state.owner)}};
+          {"owner", owner_name(state.owner)}};
 }
 
 std::string table(const std::vector<Row>& rows) {

@@ -92,11 +92,8 @@ Result<Linux> Linux::from_json(const JsonView& view) {
   section.root_propagation = TRY(read_propagation(view));
   section.masked_paths = TRY(read_paths(view, "maskedPaths"));
   section.read_only_paths = TRY(read_paths(view, "readonlyPaths"));
-  if (const auto seccomp = TRY(view.find("seccomp"))) {
+  if (const auto seccomp = TRY(view.find("seccomp")))
     section.seccomp = TRY(isolate::parse_seccomp_profile(*seccomp, isolate::SeccompContext::of_host(0)));
-    if (section.seccomp->notifies())
-      return seccomp->bad("SCMP_ACT_NOTIFY: this version of berth hands no system calls to a supervisor");
-  }
   section.personality = TRY(isolate::parse_personality(view));
   return section;
 }
