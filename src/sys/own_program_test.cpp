@@ -28,7 +28,8 @@ class OwnProgram : public testing::Test {
     ASSERT_EQ(::chmod(program_.c_str(), 0755), 0);
   }
   void TearDown() override {
-    if (!directory_.empty()) ASSERT_TRUE(remove_tree(directory_));
+    if (directory_.empty()) return;
+    ASSERT_TRUE(remove_tree(directory_));
   }
   std::string directory_;
   std::string program_;
