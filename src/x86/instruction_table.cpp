@@ -186,6 +186,7 @@ constexpr auto kInstructions = std::to_array<InstructionRow>({
     {ZYDIS_MNEMONIC_RET, Execution::Engine},
     {ZYDIS_MNEMONIC_ROL, Execution::Engine},
     {ZYDIS_MNEMONIC_ROR, Execution::Engine},
+    {ZYDIS_MNEMONIC_RSM, Execution::Refused},
     {ZYDIS_MNEMONIC_SAHF, Execution::Engine},
     {ZYDIS_MNEMONIC_SALC, Execution::Engine},
     {ZYDIS_MNEMONIC_SAR, Execution::Engine},
@@ -414,7 +415,11 @@ Treatment treatment_of(const ZydisDecodedInstruction& instruction) {
                                     [](const InstructionRow& a, ZydisMnemonic b) { return a.mnemonic < b; });
   const bool found = row != kInstructions.end() && row->mnemonic == instruction.mnemonic;
   const Unit unit = unit_of(instruction.mnemonic, extension.unit);
-  if (!found) return {Execution::Native, Privilege::Any, unit};
+  if (!found) {
+    // Nothing that wants the kernel's privilege may reach the host's processor for want of a row.
+    const bool is_privileged = (instruction.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0;
+    return {is_privileged ? Execution::Refused : Execution::Native, Privilege::Any, unit};
+  }
   // String MOVSD and CMPSD share their mnemonics with SSE2's.
   const bool is_string = row->mnemonic == ZYDIS_MNEMONIC_MOVSD || row->mnemonic == ZYDIS_MNEMONIC_CMPSD;
   if (is_string && unit == Unit::Sse) return {Execution::Native, Privilege::Any, unit};

@@ -257,6 +257,15 @@ bool is_general(const Decoded& decoded) {
   return true;
 }
 
+// With REX.B it is XCHG R8 all the same, whatever the manuals and Zydis say.
+Handler select_pause(const Decoded& decoded, Op& op) {
+  const auto& rex = decoded.instruction.raw.rex;
+  if (rex.B == 0) return nullptr;
+  op.dst = offset_of(x86::Gpr::R8);
+  op.src = offset_of(x86::Gpr::Rax);
+  return rex.W != 0 ? exchange_registers<std::uint64_t> : exchange_registers<std::uint32_t>;
+}
+
 }  // namespace
 
 Handler select_move(const Decoded& decoded, Op& op) {
@@ -288,6 +297,8 @@ Handler select_move(const Decoded& decoded, Op& op) {
       return by_size<PickLea>(decoded.bytes(0));
     case ZYDIS_MNEMONIC_XCHG:
       return by_size<PickExchange>(decoded.bytes(0), decoded, op);
+    case ZYDIS_MNEMONIC_PAUSE:
+      return select_pause(decoded, op);
     case ZYDIS_MNEMONIC_XLAT:
       return translate_byte;
     default:

@@ -234,7 +234,10 @@ std::string make_function(const Usage& usage, const Roles& roles, const std::str
   if (usage.flags) code.store_flags(context);
   for_each(usage.vector_written,
            [&](unsigned n) { code.vector(true, usage.wide, n, context, vector_offset(n)); });
-  if (usage.x87) code.state(0, context, offsetof(NativeContext, fx));
+  if (usage.x87) {
+    code.state(0, context, offsetof(NativeContext, fx));
+    code.bytes({0xdb, 0xe2});  // fnclex: a pending exception is the guest's, and must not meet the engine
+  }
   std::uint32_t left = saved;
   for (unsigned number = 16; number-- > 0;) {
     if ((left & bit(number)) != 0) code.pop(number);
@@ -292,8 +295,9 @@ NativeCode describe(const ZydisDecodedInstruction& instruction, const Usage& usa
     code.writes = is_write(*usage.memory);
     code.alignment = alignment_of(instruction, *usage.memory);
   }
-  code.waits = usage.x87 && !is_x87_control(instruction.mnemonic);
+  code.waits = (usage.x87 && !is_x87_control(instruction.mnemonic)) || unit == x86::Unit::Wait;
   if (unit == x86::Unit::X87 && code.waits && instruction.mnemonic != ZYDIS_MNEMONIC_FLDCW) {
+    code.is_noted = true;
     code.opcode = static_cast<std::uint16_t>((instruction.opcode & 7) << 8 | instruction.raw.modrm.mod << 6 |
                                              instruction.raw.modrm.reg << 3 | instruction.raw.modrm.rm);
   }
@@ -324,8 +328,8 @@ const NativeCode* NativeCodeCache::get(const ZydisDecodedInstruction& instructio
   BERTH_ASSERT(bytes.size() <= kLongestFunction && used_ + bytes.size() <= memory_.size());
   // The same code may serve operands of other sizes only if all that describe() says is equal too.
   std::string key = bytes;
-  key.append(
-      {static_cast<char>(code.memory_bytes), static_cast<char>(code.alignment), static_cast<char>(unit)});
+  key.append({static_cast<char>(code.memory_bytes), static_cast<char>(code.alignment),
+              static_cast<char>(unit), static_cast<char>(code.opcode), static_cast<char>(code.opcode >> 8)});
   const auto [entry, made] = codes_.try_emplace(std::move(key), code);
   if (made) {
     std::memcpy(memory_.writable() + used_, bytes.data(), bytes.size());

@@ -23,7 +23,8 @@ struct NativeCode {
   std::uint8_t alignment = 1;  // that the memory operand must have, else #GP(0)
   x86::Unit unit = x86::Unit::Integer;
   bool waits = false;        // looks for pending x87 exceptions first
-  std::uint16_t opcode = 0;  // x87: what FOP holds after it; 0 for its control instructions
+  bool is_noted = false;     // x87: FOP, FIP and FDP tell of it afterwards
+  std::uint16_t opcode = 0;  // what FOP holds then
 };
 
 class NativeCodeCache {

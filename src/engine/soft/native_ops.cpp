@@ -51,7 +51,7 @@ const Op* on_registers(Cpu& cpu, const Op* op) {
   const NativeCode& code = *op->native;
   check_unit(cpu, code.unit, code.waits);
   execute(cpu, code, nullptr);
-  if (code.opcode != 0) note_x87(cpu, code, 0);
+  if (code.is_noted) note_x87(cpu, code, 0);
   return op + 1;
 }
 
@@ -88,12 +88,12 @@ const Op* on_memory(Cpu& cpu, const Op* op) {
         store_slow(cpu, linear, buffer.data(), code.memory_bytes, Intent::Normal);
         cpu.native = after;
       }
-      if (code.opcode != 0) note_x87(cpu, code, linear);
+      if (code.is_noted) note_x87(cpu, code, linear);
       return op + 1;
     }
   }
   execute(cpu, code, host);
-  if (code.opcode != 0) note_x87(cpu, code, linear);
+  if (code.is_noted) note_x87(cpu, code, linear);
   return op + 1;
 }
 
