@@ -23,7 +23,7 @@ namespace {
 constexpr std::uint64_t kCode = 0x8000, kTables = 0x10000, kDataAt = 0x100000, kMemory = 2 << 20;
 constexpr std::size_t kCodeBytes = 256, kDataBytes = 8192;
 constexpr unsigned kPrograms = 3000;
-constexpr std::chrono::milliseconds kPatience{2000};
+constexpr std::chrono::milliseconds kPatience{200};
 
 class SilentMachine final : public Machine {
  public:
@@ -168,7 +168,7 @@ std::string in_hex(std::span<const std::byte> bytes) {
 TEST(Translator, EndsAsTheInterpreterDoes) {
   Side interpreter(Tiers::Interpreter), translator(Tiers::EagerTranslator);
   std::mt19937_64 random(seed());
-  unsigned halted = 0;
+  unsigned halted = 0, interrupted = 0;
   for (unsigned round = 0; round < kPrograms; ++round) {
     const x86::CpuState state = random_state(random);
     const std::vector<std::byte> code = random_code(random);
@@ -178,9 +178,14 @@ TEST(Translator, EndsAsTheInterpreterDoes) {
     interpreter.set(state, code, data);
     translator.set(state, code, data);
     const std::string what = fmt::format("round {}: {}", round, in_hex(code));
-    const std::size_t kind = interpreter.run();
-    ASSERT_EQ(kind, translator.run()) << what;
-    if (kind == VmExit(Interrupted{}).index()) continue;  // not at the same place
+    const std::size_t kind = interpreter.run(), other_kind = translator.run();
+    // A program that stores to itself again and again takes longer to translate than to interpret.
+    const std::size_t interruption = VmExit(Interrupted{}).index();
+    if (kind == interruption || other_kind == interruption) {
+      ++interrupted;
+      continue;
+    }
+    ASSERT_EQ(kind, other_kind) << what;
     for (unsigned i = 0; i < 16; ++i)
       ASSERT_EQ(interpreter.state().gpr[i], translator.state().gpr[i]) << what << "register " << i;
     ASSERT_EQ(interpreter.state().rip, translator.state().rip) << what;
@@ -193,7 +198,8 @@ TEST(Translator, EndsAsTheInterpreterDoes) {
     ASSERT_EQ(interpreter.state().rflags, translator.state().rflags) << what;
     ++halted;
   }
-  EXPECT_GT(halted, 0u);
+  EXPECT_GT(halted, kPrograms / 100);
+  EXPECT_LT(interrupted, kPrograms / 50);
 }
 
 }  // namespace
