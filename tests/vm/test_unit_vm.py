@@ -40,7 +40,7 @@ def start(berth, unit, name, *command, options=()):
 
 SCRIPT = r"""
 echo out; echo err >&2; echo "$GREETING"; id -u; id -g; pwd; hostname; echo $$; umask; ulimit -n
-grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; ls -d /proc/[0-9]* | wc -l; tr '\0' ' ' < /proc/1/cmdline
+grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; ls -d /proc/[0-9]* > /tmp/seen; wc -l < /tmp/seen; tr '\0' ' ' < /proc/1/cmdline
 echo x > /tmp/written; cat /tmp/written; ls -ld /tmp | cut -c1-10; ls /dev; cat /etc/hosts; exit 7
 """
 
