@@ -14,6 +14,11 @@ namespace {
 
 using Hierarchy = sys::CgroupHost::Hierarchy;
 
+constexpr std::string_view kName = "name=";
+
+// "name=systemd"
+bool is_named(const Hierarchy& hierarchy) { return hierarchy.controllers.front().starts_with(kName); }
+
 // The directory of the plan's group below `mount_point`; the mount point where it has none there.
 std::string group_below(const LaunchPlan& plan, const std::string& mount_point) {
   if (!plan.cgroup) return mount_point;
@@ -36,7 +41,12 @@ Result<void> mount_v1(LaunchPlan& plan, const CgroupView& view, const Hierarchy&
   if (!view.own_namespace)
     return show_host_directory(plan, group_below(plan, hierarchy.mount_point), target, view.attributes);
   std::vector<std::pair<std::string, std::string>> options;
-  for (const std::string& controller : hierarchy.controllers) options.emplace_back(controller, "");
+  for (const std::string& controller : hierarchy.controllers) {
+    if (is_named(hierarchy)) options.emplace_back("none", "");
+    const auto equals = std::min(controller.find('='), controller.size());
+    options.emplace_back(controller.substr(0, equals),
+                         controller.substr(std::min(equals + 1, controller.size())));
+  }
   mount_new(plan, {"cgroup", target, std::move(options), view.attributes});
   return {};
 }
@@ -72,8 +82,10 @@ Result<void> mount_cgroups(LaunchPlan& plan, const CgroupView& view) {
   if (host.v1.empty()) return {};
   mount_new(plan, {"tmpfs", view.destination, {{"mode", "0755"}}, view.attributes & ~attr::kReadOnly});
   for (const Hierarchy& hierarchy : host.v1) {
-    if (hierarchy.controllers.empty()) continue;  // named ones hold no limits
-    const std::string name = join(hierarchy.controllers, ",");
+    const bool named = is_named(hierarchy);
+    if (named && group_below(plan, hierarchy.mount_point) == hierarchy.mount_point) continue;  // the host's
+    const std::string name =
+        named ? hierarchy.controllers.front().substr(kName.size()) : join(hierarchy.controllers, ",");
     TRY(mount_v1(plan, view, hierarchy, view.destination + "/" + name));
     link_controllers(plan, view, hierarchy, name);
   }

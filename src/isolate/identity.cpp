@@ -39,7 +39,8 @@ Result<void> resolve(const UnitConfig& config, LaunchPlan& plan) {
 void change_user(LaunchPlan& plan) {
   const Credentials& who = plan.credentials;
   plan.finally(fmt::format("become user {}:{}", who.uid, who.gid), [&who]() noexcept {
-    return sys::set_user(who.uid, who.gid, who.groups.data(), who.groups.size(), sys::may_set_groups());
+    return sys::set_user(who.uid, who.gid, who.groups.data(), who.groups.size(),
+                         !who.keep_groups && sys::may_set_groups());
   });
 }
 

@@ -88,6 +88,7 @@ struct Credentials {
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> groups;
+  bool keep_groups = false;  // the launcher's own instead of `groups`
   std::string home = "/";
 };
 

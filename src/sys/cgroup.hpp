@@ -80,7 +80,7 @@ struct CgroupHost {
   struct Hierarchy {
     std::string mount_point;               // "/sys/fs/cgroup/memory"
     std::string root;                      // what of the hierarchy is mounted there, normally "/"
-    std::vector<std::string> controllers;  // "cpu", "cpuacct", ...; empty for named ones
+    std::vector<std::string> controllers;  // "cpu", "cpuacct", ...; "name=systemd" alone for a named one
     std::string own_path;                  // this process's group in it
     std::string base;                      // the directory below which groups are made
   };
@@ -138,6 +138,9 @@ class Cgroup {
   virtual Result<void> set(const CgroupSetting& setting) = 0;
   // Nothing where the group has no such file.
   virtual Result<std::optional<std::string>> read(std::string_view controller, const std::string& file) = 0;
+  // Under v1, a directory also in the hierarchies that no limit asked for, so that none takes the members for
+  // its root's.
+  virtual Result<void> make_everywhere() { return {}; }
   // Hands the group itself, not its limits, to a user: what the kernel lists in /sys/kernel/cgroup/delegate.
   // FailedPrecondition under v1, where that is not safe.
   virtual Result<void> delegate(uid_t uid, gid_t gid) = 0;

@@ -27,6 +27,9 @@ bool is_used(std::string_view controller) {
   return controller == kBlkio || std::find(kUsed.begin(), kUsed.end(), controller) != kUsed.end();
 }
 
+// A hierarchy without controllers, such as the one by which systemd tracks its services.
+bool is_name(std::string_view controller) { return controller.starts_with("name="); }
+
 // mountinfo writes space, tab, newline and backslash as \ooo.
 std::string unescape(std::string_view field) {
   std::string plain;
@@ -96,7 +99,7 @@ std::string find_base(const std::string& mount_point, const std::string& own) {
 void add_v1(CgroupHost& host, const MountLine& mount, const std::map<std::string, std::string>& own) {
   Hierarchy hierarchy;
   for (const std::string& option : mount.options) {
-    if (is_used(option)) hierarchy.controllers.push_back(option);
+    if (is_used(option) || is_name(option)) hierarchy.controllers.push_back(option);
   }
   if (hierarchy.controllers.empty()) return;
   const std::string& first = hierarchy.controllers.front();
@@ -131,8 +134,9 @@ CgroupMode mode_of(const CgroupHost& host) {
 
 bool is_writable(const CgroupHost& host) {
   if (host.mode == CgroupMode::V2) return !host.v2_base.empty();
-  return !host.v1.empty() && std::all_of(host.v1.begin(), host.v1.end(),
-                                         [](const Hierarchy& hierarchy) { return !hierarchy.base.empty(); });
+  return !host.v1.empty() && std::all_of(host.v1.begin(), host.v1.end(), [](const Hierarchy& hierarchy) {
+    return !hierarchy.base.empty() || is_name(hierarchy.controllers.front());
+  });
 }
 
 bool has_v1(const CgroupHost& host, std::string_view controller) {

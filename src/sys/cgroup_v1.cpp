@@ -44,6 +44,7 @@ bool V1Cgroup::Part::holds(std::string_view controller) const {
 
 V1Cgroup::V1Cgroup(const CgroupHost& host, std::string path) : Cgroup(std::move(path)), host_(host) {
   for (const CgroupHost::Hierarchy& hierarchy : host.v1) {
+    if (hierarchy.base.empty()) continue;  // a named one that is not ours
     parts_.push_back({hierarchy.controllers, hierarchy.base, std::nullopt});
   }
   std::stable_partition(parts_.begin(), parts_.end(), [](const Part& part) { return part.holds("freezer"); });
@@ -168,6 +169,13 @@ Result<std::optional<std::string>> V1Cgroup::read(std::string_view controller, c
   const CgroupDir* dir = dir_of(controller);
   if (dir == nullptr || !dir->has(file)) return std::optional<std::string>();
   return std::optional<std::string>(TRY(dir->read(file)));
+}
+
+Result<void> V1Cgroup::make_everywhere() {
+  for (Part& part : parts_) {
+    if (!part.dir) TRY(make_dir(part));
+  }
+  return {};
 }
 
 Result<void> V1Cgroup::delegate(uid_t, gid_t) {

@@ -32,6 +32,7 @@ class V1Cgroup final : public Cgroup {
   bool is_v2() const override { return false; }
   Result<void> set(const CgroupSetting& setting) override;
   Result<std::optional<std::string>> read(std::string_view controller, const std::string& file) override;
+  Result<void> make_everywhere() override;
   Result<void> delegate(uid_t uid, gid_t gid) override;
 
  protected:

@@ -140,7 +140,7 @@ TEST(Systemd, MakesChangesAndEndsAScope) {
     for (;;) ::pause();
   }
   SystemdScope scope = *parse_systemd_path("berth-test.slice:unit:" + random_hex(8), false);
-  scope.limits = {{"TasksMax", 17}, {"MemoryMax", 64 << 20}};
+  scope.properties = {{"TasksMax", 17}, {"MemoryMax", 64 << 20}};
   const auto started = systemd->start_scope(scope, pid);
   ASSERT_TRUE(started) << started.error().message;
   const std::string group = *systemd_slice_path(scope.slice) + "/" + scope.name;
@@ -149,7 +149,7 @@ TEST(Systemd, MakesChangesAndEndsAScope) {
   EXPECT_EQ(trim(*read_file(directory + "/cgroup.procs")), std::to_string(pid));
   EXPECT_EQ(trim(*read_file(directory + "/pids.max")), "17");
   EXPECT_EQ(trim(*read_file(directory + "/memory.max")), "67108864");
-  ASSERT_TRUE(systemd->set_limits(scope.name, {{"TasksMax", 23}}));
+  ASSERT_TRUE(systemd->set_properties(scope.name, {{"TasksMax", 23}}));
   EXPECT_EQ(trim(*read_file(directory + "/pids.max")), "23");
   const auto again = systemd->start_scope(scope, pid);
   EXPECT_FALSE(again);  // it exists

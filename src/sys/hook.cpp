@@ -65,10 +65,17 @@ HookCommand::HookCommand(std::string path, std::vector<std::string> args, std::v
       envp_(pointers(env_)),
       timeout_ms_(timeout_ms) {}
 
+void HookCommand::write_to(std::shared_ptr<Fd> out, std::shared_ptr<Fd> error) {
+  out_ = std::move(out);
+  error_ = std::move(error);
+}
+
 void HookCommand::become(int input, int root, int report) const noexcept {
   int error = reset_signals();
   if (root >= 0 && error == 0 && (::fchdir(root) != 0 || ::chroot(".") != 0)) error = errno;
   if (error == 0 && (::lseek(input, 0, SEEK_SET) != 0 || ::dup2(input, 0) < 0)) error = errno;
+  if (error == 0 && out_ && ::dup2(out_->get(), 1) < 0) error = errno;
+  if (error == 0 && error_ && ::dup2(error_->get(), 2) < 0) error = errno;
   if (error == 0) {
     close_from(3, true);
     ::execve(path_.c_str(), argv_.data(), envp_.data());

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,9 @@ class HookCommand {
   HookCommand(std::string path, std::vector<std::string> args, std::vector<std::string> env, int timeout_ms);
   HookCommand(const HookCommand&) = delete;
   HookCommand& operator=(const HookCommand&) = delete;
+
+  // Standard output and standard error; those that are null stay as they are.
+  void write_to(std::shared_ptr<Fd> out, std::shared_ptr<Fd> error);
 
   struct Outcome {
     int error = 0;           // it could not be run, for this errno
@@ -42,6 +46,8 @@ class HookCommand {
   std::vector<char*> argv_;
   std::vector<char*> envp_;
   int timeout_ms_;  // -1: none
+  std::shared_ptr<Fd> out_;
+  std::shared_ptr<Fd> error_;
 };
 
 // A nameless file in memory, for text that a program is to read.

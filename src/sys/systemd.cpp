@@ -42,8 +42,9 @@ void property(DBusWriter& writer, std::string_view name, std::string_view type, 
   value();
 }
 
-void write_limits(DBusWriter& writer, const std::vector<SystemdNumber>& limits) {
-  for (const auto& [name, number] : limits) property(writer, name, "t", [&, n = number] { writer.u64(n); });
+void write_properties(DBusWriter& writer, const std::vector<SystemdProperty>& properties) {
+  for (const SystemdProperty& one : properties)
+    property(writer, one.name, one.signature, [&] { one.write(writer); });
 }
 
 std::string scope_body(const SystemdScope& scope, pid_t pid) {
@@ -59,13 +60,65 @@ std::string scope_body(const SystemdScope& scope, pid_t pid) {
     property(writer, "CollectMode", "s", [&] { writer.string("inactive-or-failed"); });
     property(writer, "PIDs", "au",
              [&] { writer.array(4, [&] { writer.u32(static_cast<std::uint32_t>(pid)); }); });
-    write_limits(writer, scope.limits);
+    write_properties(writer, scope.properties);
   });
   writer.array(8, [] {});  // auxiliary units
   return writer.bytes();
 }
 
 }  // namespace
+
+SystemdProperty::SystemdProperty(std::string property, std::uint64_t number)
+    : name(std::move(property)),
+      signature("t"),
+      write([number](DBusWriter& writer) { writer.u64(number); }) {}
+
+SystemdProperty SystemdProperty::text(std::string name, std::string value) {
+  return {std::move(name), "s", [value = std::move(value)](DBusWriter& writer) { writer.string(value); }};
+}
+
+SystemdProperty SystemdProperty::flag(std::string name, bool value) {
+  return {std::move(name), "b", [value](DBusWriter& writer) { writer.boolean(value); }};
+}
+
+SystemdProperty SystemdProperty::small_number(std::string name, std::string_view signature,
+                                              std::uint32_t value) {
+  return {std::move(name), std::string(signature), [value](DBusWriter& writer) { writer.u32(value); }};
+}
+
+SystemdProperty SystemdProperty::texts(std::string name, std::vector<std::string> values) {
+  return {std::move(name), "as", [values = std::move(values)](DBusWriter& writer) {
+            writer.array(4, [&] {
+              for (const std::string& value : values) writer.string(value);
+            });
+          }};
+}
+
+SystemdProperty SystemdProperty::bits(std::string name, const std::vector<unsigned>& numbers) {
+  std::vector<std::uint8_t> bytes;
+  for (const unsigned number : numbers) {
+    bytes.resize(std::max<std::size_t>(bytes.size(), number / 8 + 1));
+    bytes[number / 8] = static_cast<std::uint8_t>(bytes[number / 8] | 1U << number % 8);
+  }
+  return {std::move(name), "ay", [bytes = std::move(bytes)](DBusWriter& writer) {
+            writer.array(1, [&] {
+              for (const std::uint8_t byte : bytes) writer.byte(byte);
+            });
+          }};
+}
+
+SystemdProperty SystemdProperty::pairs(std::string name,
+                                       std::vector<std::pair<std::string, std::string>> values) {
+  return {std::move(name), "a(ss)", [values = std::move(values)](DBusWriter& writer) {
+            writer.array(8, [&] {
+              for (const auto& [first, second] : values) {
+                writer.align(8);
+                writer.string(first);
+                writer.string(second);
+              }
+            });
+          }};
+}
 
 Result<SystemdScope> parse_systemd_path(const std::string& cgroups_path, bool user) {
   const std::vector<std::string> parts = split(cgroups_path, ':');
@@ -169,12 +222,13 @@ Result<void> Systemd::start_scope(const SystemdScope& scope, pid_t pid) {
   return finish_job(reply, "start " + scope.name);
 }
 
-Result<void> Systemd::set_limits(const std::string& unit, const std::vector<SystemdNumber>& limits) {
-  if (limits.empty()) return {};
+Result<void> Systemd::set_properties(const std::string& unit,
+                                     const std::vector<SystemdProperty>& properties) {
+  if (properties.empty()) return {};
   DBusWriter writer;
   writer.string(unit);
   writer.boolean(true);  // until the next boot
-  writer.array(8, [&] { write_limits(writer, limits); });
+  writer.array(8, [&] { write_properties(writer, properties); });
   TRY(call("SetUnitProperties", "sba(sv)", writer.bytes()));
   return {};
 }

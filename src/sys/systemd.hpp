@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,14 +15,33 @@
 
 namespace berth::sys {
 
-// A property of type "t" of the unit, such as MemoryMax; UINT64_MAX is systemd's "infinity".
-using SystemdNumber = std::pair<std::string, std::uint64_t>;
+// A property of a unit (org.freedesktop.systemd1(5)) with its D-Bus type.
+struct SystemdProperty {
+  std::string name;
+  std::string signature;
+  std::function<void(DBusWriter&)> write;
+
+  // Of type "t", such as MemoryMax; UINT64_MAX is systemd's "infinity".
+  SystemdProperty(std::string name, std::uint64_t number);
+  static SystemdProperty text(std::string name, std::string value);
+  static SystemdProperty flag(std::string name, bool value);
+  static SystemdProperty small_number(std::string name, std::string_view signature,
+                                      std::uint32_t value);  // i, u
+  static SystemdProperty texts(std::string name, std::vector<std::string> values);
+  // A set of numbers, such as AllowedCPUs, as bits of bytes.
+  static SystemdProperty bits(std::string name, const std::vector<unsigned>& numbers);
+  static SystemdProperty pairs(std::string name, std::vector<std::pair<std::string, std::string>> values);
+
+ private:
+  SystemdProperty(std::string property, std::string type, std::function<void(DBusWriter&)> writer)
+      : name(std::move(property)), signature(std::move(type)), write(std::move(writer)) {}
+};
 
 struct SystemdScope {
   std::string slice;  // "machine.slice"
   std::string name;   // "libpod-1234.scope"
   std::string description;
-  std::vector<SystemdNumber> limits;
+  std::vector<SystemdProperty> properties;
 };
 
 // "SLICE:PREFIX:NAME" of linux.cgroupsPath: "PREFIX-NAME.scope" in SLICE, or, where NAME ends in ".slice",
@@ -42,8 +62,8 @@ class Systemd {
   // cleared away first. Its group (Delegate=yes) is then the caller's to use: below the v2 mount, or each v1
   // hierarchy, at slice path / name.
   Result<void> start_scope(const SystemdScope& scope, pid_t pid);
-  // Changes limits of a scope that runs; until the next boot.
-  Result<void> set_limits(const std::string& unit, const std::vector<SystemdNumber>& limits);
+  // Changes properties of a unit that runs; until the next boot.
+  Result<void> set_properties(const std::string& unit, const std::vector<SystemdProperty>& properties);
   // Absent is fine.
   Result<void> stop_unit(const std::string& unit);
   // Where systemd put a unit's group, relative to the hierarchy's root: "/machine.slice/x.scope".

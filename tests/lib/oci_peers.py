@@ -51,6 +51,7 @@ PEERS: dict[str, dict[str, str]] = {
         "recursive idmap": "maps the top mount and leaves mounts below behind",
         "events": "has no such command",
         "features": "has no such command yet",
+        "annotations checked": "takes them",
         "1.2 features": "has no such command yet",
         "spec --rootless shares the network": "writes a new network namespace",
         "fake procfs refused": "writes settings to it",
@@ -87,13 +88,12 @@ PEERS: dict[str, dict[str, str]] = {
         "hostile lists of users": "hangs on a pipe, or ends",
         "exec --user in range": "takes 4294967296 for 0",
         "cgroupsPath checked": "takes .. for the root",
+        "run.oci annotations": "knows none of them",
     },
 }
 
 # What berth-oci lacks: a file of the suite, or one test of it, and the reason it is skipped. Empty when berth-oci is whole.
 NOT_YET = {
-    "test_cgroups.py::test_every_hierarchy_has_the_process": "cpuset and named hierarchies are not entered yet",
-    "test_exec.py::test_a_sub_group": "exec --cgroup enters no group below the container's yet",
 }
 
 

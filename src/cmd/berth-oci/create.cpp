@@ -1,6 +1,11 @@
 // create, start and run.
 #include "oci/run/create.hpp"
 
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/text.hpp"
 #include "cmd/berth-oci/command.hpp"
 #include "cmd/berth-oci/options.hpp"
 #include "oci/run/delete.hpp"
@@ -29,11 +34,27 @@ void declare(Options& options, MakeOptions& made) {
   options.flag("no-subreaper", 0, made.no_subreaper);
 }
 
+// What systemd's socket activation hands to this very process (sd_listen_fds(3)).
+void take_listen_fds(oci::CreateOptions& options) {
+  const auto variable = [](const char* name) {
+    const char* value = ::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  constexpr std::uint64_t kMost = 4096;
+  const auto count = parse_u64(variable("LISTEN_FDS"));
+  if (!count || *count > kMost || parse_u64(variable("LISTEN_PID")) != static_cast<std::uint64_t>(::getpid()))
+    return;
+  options.listen_fds = static_cast<int>(*count);
+  options.listen_names = variable("LISTEN_FDNAMES");
+}
+
 Result<void> complete(MakeOptions& made, const Globals& globals, const Args& operands) {
   made.request.id = TRY(container_id(operands));
   made.request.root = oci::state_root(globals.root);
+  made.request.options.systemd_cgroup = globals.systemd_cgroup || globals.cgroup_manager == "systemd";
   made.request.options.pivot = !made.no_pivot;
   made.request.options.new_keyring = !made.no_new_keyring;
+  take_listen_fds(made.request.options);
   return {};
 }
 

@@ -26,7 +26,7 @@ Result<int> run_exec(const Globals& globals, const Args& args) {
   options.flag("no-new-privs", 0, request.no_new_privileges);
   options.list("cap", 'c', request.capabilities);
   options.number("preserve-fds", 0, request.preserve_fds);
-  options.value("cgroup", 0, request.cgroup);
+  options.list("cgroup", 0, request.cgroups);
   options.flag("ignore-paused", 0, request.ignore_paused);
   Args operands = TRY(options.parse(args, true));
   request.root = oci::state_root(globals.root);

@@ -28,8 +28,9 @@ Result<int> run_kill(const Globals& globals, const Args& args) {
     signal = operands.back();
     operands.pop_back();
   }
-  TRY(oci::kill(oci::state_root(globals.root), TRY(container_id(operands)), TRY(sys::parse_signal(signal)),
-                all));
+  // 0 asks whether a signal could be sent (kill(2)).
+  const int number = signal == "0" ? 0 : TRY(sys::parse_signal(signal));
+  TRY(oci::kill(oci::state_root(globals.root), TRY(container_id(operands)), number, all));
   return 0;
 }
 

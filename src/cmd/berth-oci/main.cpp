@@ -38,7 +38,8 @@ std::string usage() {
     text += fmt::format("  {:<10} {}\n", command.name, command.summary);
   text +=
       "\nglobal options:\n  --root DIR  --log FILE  --log-format text|json  --debug\n"
-      "  --cgroup-manager cgroupfs  --rootless true|false|auto  --criu PROGRAM  --version\n";
+      "  --cgroup-manager cgroupfs|systemd  --systemd-cgroup  --rootless true|false|auto  --criu PROGRAM  "
+      "--version\n";
   return text;
 }
 
@@ -70,12 +71,9 @@ Result<sys::Fd> open_log(const Globals& globals) {
 // Never passed over in silence: a client that asks for another manager would look for the group elsewhere.
 Result<void> check_manager(const Globals& globals) {
   const std::string& manager = globals.cgroup_manager;
-  if (!globals.systemd_cgroup && (manager.empty() || manager == "cgroupfs")) return {};
-  return fail(
-      Code::Unimplemented,
-      fmt::format("{}: this version of berth-oci makes control groups itself: use the cgroupfs manager "
-                  "(podman --cgroup-manager cgroupfs; containerd: SystemdCgroup = false)",
-                  globals.systemd_cgroup ? "--systemd-cgroup" : "--cgroup-manager " + manager));
+  if (manager.empty() || manager == "cgroupfs" || manager == "systemd") return {};
+  return fail(Code::InvalidArgument,
+              fmt::format("--cgroup-manager {}: berth-oci knows cgroupfs and systemd", manager));
 }
 
 const OciCommand* find_command(std::string_view name) {

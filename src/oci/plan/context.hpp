@@ -14,7 +14,12 @@ namespace berth::oci {
 struct CreateOptions {
   bool pivot = true;
   bool new_keyring = true;
+  bool systemd_cgroup = false;  // the group is made by systemd, as cgroupsPath "SLICE:PREFIX:NAME" says
   int preserve_fds = 0;
+  // Sockets that were handed to the runtime for the container (sd_listen_fds(3)): those from 3 on, before the
+  // preserved ones.
+  int listen_fds = 0;
+  std::string listen_names;  // LISTEN_FDNAMES
 };
 
 struct Creation {

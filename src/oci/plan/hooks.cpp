@@ -2,6 +2,7 @@
 // launcher, those of the container's side are steps of the child.
 #include "oci/plan/hooks.hpp"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include "base/log.hpp"
@@ -13,13 +14,33 @@ namespace {
 
 constexpr int kMsPerSecond = 1000;
 
-std::shared_ptr<sys::HookCommand> command_of(const Hook& hook) {
+// Where hooks write to; empty: where the runtime does.
+struct Output {
+  std::shared_ptr<sys::Fd> out;
+  std::shared_ptr<sys::Fd> error;
+
+  static Result<Output> open(const Wishes& wishes) {
+    return Output{TRY(append_to(wishes.hooks_stdout)), TRY(append_to(wishes.hooks_stderr))};
+  }
+
+ private:
+  static Result<std::shared_ptr<sys::Fd>> append_to(const std::string& path) {
+    if (path.empty()) return std::shared_ptr<sys::Fd>();
+    return std::make_shared<sys::Fd>(
+        TRY_DURING("output of hooks", sys::open(path, O_WRONLY | O_CREAT | O_APPEND, 0700)));
+  }
+};
+
+std::shared_ptr<sys::HookCommand> command_of(const Hook& hook, const Output& output) {
   const int timeout_ms = hook.timeout_s == 0 ? -1 : hook.timeout_s * kMsPerSecond;
-  return std::make_shared<sys::HookCommand>(hook.path, hook.args, hook.env, timeout_ms);
+  auto command = std::make_shared<sys::HookCommand>(hook.path, hook.args, hook.env, timeout_ms);
+  command->write_to(output.out, output.error);
+  return command;
 }
 
-Result<void> run_one(const Hook& hook, std::string_view stage, const std::string& state) {
-  const auto command = command_of(hook);
+Result<void> run_one(const Hook& hook, const Output& output, std::string_view stage,
+                     const std::string& state) {
+  const auto command = command_of(hook, output);
   const sys::Fd input = TRY(sys::make_memory_file(state));
   const auto outcome = command->run(input.get(), -1);
   if (outcome.good()) return {};
@@ -40,32 +61,42 @@ int run_in_child(const sys::HookCommand& command, const StateText& text, const i
 }
 
 // Appends a step for each hook of `stage`, which the child runs.
-void add_child_hooks(const Creation& creation, HookStage stage, Status status, std::shared_ptr<int> host_root,
-                     isolate::ChildSteps& steps) {
+Result<void> add_child_hooks(const Creation& creation, HookStage stage, Status status,
+                             std::shared_ptr<int> host_root, isolate::ChildSteps& steps) {
   const auto& hooks = creation.spec.hooks.of(stage);
-  if (hooks.empty()) return;
+  if (hooks.empty()) return {};
+  const Output output = TRY(Output::open(creation.spec.wishes));
   const auto text = std::make_shared<StateText>(state_text(creation.state, status));
   for (const Hook& hook : hooks) {
-    auto body = [command = command_of(hook), text, host_root](const isolate::ChildContext& context) noexcept {
+    auto body = [command = command_of(hook, output), text,
+                 host_root](const isolate::ChildContext& context) noexcept {
       return run_in_child(*command, *text, context, host_root ? *host_root : -1);
     };
     steps.push_back(isolate::LaunchPlan::make_step(
         fmt::format("run the {} hook {}", kHookStages.at(static_cast<std::size_t>(stage)), hook.path),
         std::move(body)));
   }
+  return {};
 }
 
 }  // namespace
 
-Result<void> run_hooks(const Hooks& hooks, HookStage stage, const std::string& state) {
-  for (const Hook& hook : hooks.of(stage))
-    TRY(run_one(hook, kHookStages.at(static_cast<std::size_t>(stage)), state));
+Result<void> run_hooks(const Spec& spec, HookStage stage, const std::string& state) {
+  const auto& hooks = spec.hooks.of(stage);
+  if (hooks.empty()) return {};
+  const Output output = TRY(Output::open(spec.wishes));
+  for (const Hook& hook : hooks)
+    TRY(run_one(hook, output, kHookStages.at(static_cast<std::size_t>(stage)), state));
   return {};
 }
 
-void run_hooks_anyway(const Hooks& hooks, HookStage stage, const std::string& state) {
-  for (const Hook& hook : hooks.of(stage)) {
-    const auto ran = run_one(hook, kHookStages.at(static_cast<std::size_t>(stage)), state);
+void run_hooks_anyway(const Spec& spec, HookStage stage, const std::string& state) {
+  const auto& hooks = spec.hooks.of(stage);
+  const auto output = hooks.empty() ? Result<Output>(Output()) : Output::open(spec.wishes);
+  if (!output) log::warn("{}", output.error().message);
+  for (const Hook& hook : hooks) {
+    const auto ran =
+        run_one(hook, output.value_or(Output()), kHookStages.at(static_cast<std::size_t>(stage)), state);
     if (!ran) log::warn("{}", ran.error().message);
   }
 }
@@ -75,18 +106,16 @@ Result<void> plan_create_hooks(const Creation& creation, isolate::LaunchPlan& pl
   if (!hooks.of(HookStage::Prestart).empty() || !hooks.of(HookStage::CreateRuntime).empty()) {
     const StateText text = state_text(creation.state, Status::Creating);
     plan.ask("run the prestart and createRuntime hooks",
-             [&hooks, text](const isolate::ChildAtStep& child) -> Result<void> {
-               TRY(run_hooks(hooks, HookStage::Prestart, text.with(child.pid)));
-               return run_hooks(hooks, HookStage::CreateRuntime, text.with(child.pid));
+             [&spec = creation.spec, text](const isolate::ChildAtStep& child) -> Result<void> {
+               TRY(run_hooks(spec, HookStage::Prestart, text.with(child.pid)));
+               return run_hooks(spec, HookStage::CreateRuntime, text.with(child.pid));
              });
   }
-  add_child_hooks(creation, HookStage::CreateContainer, Status::Creating, plan.host_root, plan.setup);
-  return {};
+  return add_child_hooks(creation, HookStage::CreateContainer, Status::Creating, plan.host_root, plan.setup);
 }
 
 Result<void> plan_start_hooks(const Creation& creation, isolate::LaunchPlan& plan) {
-  add_child_hooks(creation, HookStage::StartContainer, Status::Created, nullptr, plan.last);
-  return {};
+  return add_child_hooks(creation, HookStage::StartContainer, Status::Created, nullptr, plan.last);
 }
 
 }  // namespace berth::oci

@@ -16,6 +16,11 @@ bool is_cgroup(const isolate::MountRequest& mount) {
   return (mount.type == "cgroup" || mount.type == "cgroup2") && !mount.options.bind && !mount.options.remount;
 }
 
+// New file systems whose files have no labels of their own.
+bool takes_label(const isolate::MountRequest& mount) {
+  return !mount.options.bind && !mount.options.remount && (mount.type == "tmpfs" || mount.type == "devpts");
+}
+
 void enter_cgroup(const Creation& creation, isolate::LaunchPlan& plan) {
   if (creation.cgroup != nullptr) {
     plan.ask("enter the control group", [group = creation.cgroup](const isolate::ChildAtStep& child) {
@@ -52,6 +57,8 @@ Result<void> plan_mounts(const Creation& creation, isolate::LaunchPlan& plan) {
     // A relative source is one of the bundle's (config.md, "Mounts").
     const bool relative = mount.options.bind && !mount.source.starts_with('/');
     if (relative) mount.source = fmt::format("{}/{}", creation.state.bundle, mount.source);
+    if (takes_label(mount) && !spec.platform.mount_label.empty())
+      mount.options.data.emplace_back(spec.wishes.mount_context, spec.platform.mount_label);
     TRY(isolate::add_mount(plan, std::move(mount)));
   }
   if (!entered) enter_cgroup(creation, plan);

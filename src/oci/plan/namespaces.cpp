@@ -8,7 +8,6 @@
 #include "sys/fd.hpp"
 #include "sys/process.hpp"
 #include "sys/process_attributes.hpp"
-#include "sys/scheduling.hpp"
 
 namespace berth::oci {
 namespace {
@@ -35,9 +34,6 @@ Result<void> plan_namespaces(const Creation& creation, isolate::LaunchPlan& plan
     else if (entry.kind != CLONE_NEWCGROUP)  // made once inside the control group
       plan.new_namespaces |= static_cast<std::uint64_t>(entry.kind);
   }
-  if (const auto& cpus = creation.spec.process.attributes.initial_cpus)
-    plan.then("set process.execCPUAffinity.initial",
-              [cpus = *cpus]() noexcept { return sys::set_cpu_affinity(cpus); });
   if (const auto personality = creation.spec.platform.personality)
     isolate::add_personality(plan, *personality);
   if (creation.options.new_keyring) isolate::add_session_keyring(plan, creation.state.id);
@@ -45,8 +41,9 @@ Result<void> plan_namespaces(const Creation& creation, isolate::LaunchPlan& plan
   plan.gid_mappings = namespaces.gid_mappings;
   plan.time_offsets = namespaces.time_offsets;
   if (namespaces.find(CLONE_NEWUSER) != nullptr) {
-    plan.then("become root of the user namespace",
-              []() noexcept { return sys::set_user(0, 0, nullptr, 0, sys::may_set_groups()); });
+    plan.then("become root of the user namespace", [keep = creation.spec.wishes.keep_groups]() noexcept {
+      return sys::set_user(0, 0, nullptr, 0, !keep && sys::may_set_groups());
+    });
   }
   return {};
 }

@@ -13,10 +13,13 @@ constexpr std::array<Planner, 9> kPlanners = {
 }  // namespace
 
 Result<void> make_plan(const Creation& creation, isolate::LaunchPlan& plan) {
-  plan.kept_descriptors = creation.options.preserve_fds;
+  plan.kept_descriptors = creation.options.listen_fds + creation.options.preserve_fds;
   for (const Planner planner : kPlanners) TRY(planner(creation, plan));
   const Spec& spec = creation.spec;
-  return plan_process({spec.process, spec.platform.seccomp, creation.state, Status::Creating}, plan);
+  Process first = spec.process;
+  first.attributes.final_cpus.reset();  // those of further processes alone (config.md, execCPUAffinity)
+  plan.credentials.keep_groups = spec.wishes.keep_groups;
+  return plan_process({first, spec.platform.seccomp, creation.state, Status::Creating}, plan);
 }
 
 }  // namespace berth::oci

@@ -43,7 +43,9 @@ Result<void> plan_process(const ProcessOf& wanted, isolate::LaunchPlan& plan) {
   const Process& process = wanted.process;
   plan.args = process.args;
   plan.env = process.env;
-  plan.credentials = {process.uid, process.gid, process.additional_gids, "/"};
+  plan.credentials.uid = process.uid;
+  plan.credentials.gid = process.gid;
+  plan.credentials.groups = process.additional_gids;
   if (process.attributes.oom_score_adj) {
     plan.ask("set process.oomScoreAdj",
              [score = *process.attributes.oom_score_adj](const isolate::ChildAtStep& child) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "base/text.hpp"
 #include "isolate/cgroup.hpp"
@@ -14,6 +15,7 @@
 #include "oci/plan/hooks.hpp"
 #include "oci/run/console.hpp"
 #include "oci/run/delete.hpp"
+#include "oci/run/scope.hpp"
 #include "sys/message_socket.hpp"
 #include "sys/process.hpp"
 #include "sys/user_map.hpp"
@@ -50,7 +52,7 @@ Result<void> check_descriptors(int count) {
   for (int fd = 3; fd < 3 + count; ++fd) {
     if (::fcntl(fd, F_GETFD) < 0)
       return fail(Code::InvalidArgument,
-                  fmt::format("--preserve-fds {}: descriptor {} is not open", count, fd));
+                  fmt::format("--preserve-fds (and LISTEN_FDS): descriptor {} is not open", fd));
   }
   return {};
 }
@@ -61,6 +63,7 @@ Result<std::unique_ptr<sys::Cgroup>> make_cgroup(const Spec& spec, const State& 
   if (!host.writable) return std::unique_ptr<sys::Cgroup>();
   auto group = TRY(sys::Cgroup::create(host, state.cgroup, {}));
   const auto fill = [&]() -> Result<void> {
+    TRY(group->make_everywhere());
     TRY(isolate::apply_runtime_resources(*group, spec.platform.resources));
     const bool rules = !spec.platform.resources.devices.empty() && host.why_not("devices").empty();
     return rules ? group->set_devices(device_rules(spec)) : Result<void>();
@@ -85,6 +88,14 @@ void set_home(const Spec& spec, isolate::LaunchPlan& plan) {
   plan.env.push_back("HOME=" + (user ? user->home : std::string("/")));
 }
 
+// The first process of a container is the number 1 in it (sd_listen_fds(3) compares).
+void add_listen_variables(const CreateOptions& options, isolate::LaunchPlan& plan) {
+  if (options.listen_fds == 0) return;
+  plan.env.push_back(fmt::format("LISTEN_FDS={}", options.listen_fds));
+  plan.env.emplace_back("LISTEN_PID=1");
+  if (!options.listen_names.empty()) plan.env.push_back("LISTEN_FDNAMES=" + options.listen_names);
+}
+
 // Steps of create() that leave something behind; the caller clears up where one fails.
 class Making {
  public:
@@ -94,12 +105,15 @@ class Making {
   Result<isolate::LaunchedProcess> run(std::string_view config) {
     TRY(sys::replace_file(dir_.file(kConfigFile), config, 0600));
     TRY(state_.save(dir_));
+    std::optional<Scope> scope;
+    if (request_.options.systemd_cgroup) scope = TRY(Scope::start(spec_, state_, dir_));
     isolate::LaunchPlan plan;
     plan.cgroup = TRY(make_cgroup(spec_, state_));
     plan.late_cgroup = true;
     TRY(make_plan({spec_, request_.options, state_, dir_, plan.cgroup.get()}, plan));
     plan.console = spec_.process.terminal;
     set_home(spec_, plan);
+    add_listen_variables(request_.options, plan);
     plan.gate = TRY(make_gate(dir_));
     plan.on_process = [this](pid_t pid) { return note_process(pid); };
     isolate::Stdio stdio;
@@ -126,6 +140,8 @@ class Making {
         TRY(send_console(request_.console_socket, process.terminal.get()));
     }
     if (!request_.pid_file.empty()) TRY(write_pid_file(request_.pid_file, process.pid));
+    if (const std::string& receiver = spec_.wishes.pidfd_receiver; !receiver.empty())
+      TRY(send_pidfd(receiver, process.pidfd.get()));
     return {};
   }
 
@@ -146,7 +162,7 @@ Result<Container> create(const CreateRequest& request) {
   Spec spec = TRY(Spec::parse(config));
   TRY(check_program(spec.process));
   TRY(check_console(request, spec.process));
-  TRY(check_descriptors(request.options.preserve_fds));
+  TRY(check_descriptors(request.options.listen_fds + request.options.preserve_fds));
 
   State state;
   state.id = request.id;
@@ -156,7 +172,8 @@ Result<Container> create(const CreateRequest& request) {
       spec.root.starts_with('/') ? spec.root : fmt::format("{}/{}", bundle, spec.root), "root.path"));
   state.created = format_rfc3339(std::chrono::system_clock::now());
   state.owner = sys::outer_uid();
-  state.cgroup = TRY(isolate::cgroup_path_of(spec.platform.cgroups_path, "berth-oci", request.id));
+  if (!request.options.systemd_cgroup)
+    state.cgroup = TRY(isolate::cgroup_path_of(spec.platform.cgroups_path, "berth-oci", request.id));
   state.annotations = spec.annotations;
   state.late_hooks =
       !spec.hooks.of(HookStage::Poststart).empty() || !spec.hooks.of(HookStage::Poststop).empty();
@@ -179,7 +196,7 @@ Result<void> start(ContainerDir& dir, const State& state) {
   TRY(isolate::open_gate(dir.path(), kGateSocket));
   if (!state.late_hooks) return {};
   const Spec spec = TRY(Spec::parse(TRY(sys::read_file(dir.file(kConfigFile), kMaxConfigBytes))));
-  run_hooks_anyway(spec.hooks, HookStage::Poststart, state_text(state, Status::Running).with(state.pid));
+  run_hooks_anyway(spec, HookStage::Poststart, state_text(state, Status::Running).with(state.pid));
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "isolate/cgroup.hpp"
 #include "oci/plan/hooks.hpp"
+#include "oci/run/scope.hpp"
 #include "oci/spec/spec.hpp"
 #include "sys/process.hpp"
 
@@ -32,9 +33,10 @@ Result<void> end_process(const State& state) {
 }
 
 Result<void> end_group(const State& state) {
-  if (state.cgroup.empty()) return {};
-  const auto group = TRY(isolate::find_cgroup_at(state.cgroup));
-  return group ? group->kill_all() : Result<void>();
+  const auto group = state.cgroup.empty() ? nullptr : TRY(isolate::find_cgroup_at(state.cgroup));
+  if (group) TRY(group->kill_all());
+  if (const auto stopped = stop_scope(state); !stopped) log::warn("{}", stopped.error().message);
+  return {};
 }
 
 Result<void> await_end(const State& state) {
@@ -47,7 +49,7 @@ Result<void> await_end(const State& state) {
 
 Result<void> run_poststop(const ContainerDir& dir, const State& state) {
   const Spec spec = TRY(Spec::parse(TRY(sys::read_file(dir.file(kConfigFile), kMaxConfigBytes))));
-  run_hooks_anyway(spec.hooks, HookStage::Poststop, state_text(state, Status::Stopped).with(0));
+  run_hooks_anyway(spec, HookStage::Poststop, state_text(state, Status::Stopped).with(0));
   return {};
 }
 

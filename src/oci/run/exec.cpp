@@ -10,9 +10,11 @@
 #include "isolate/cgroup.hpp"
 #include "oci/plan/context.hpp"
 #include "oci/run/console.hpp"
+#include "oci/run/sub_group.hpp"
 #include "oci/spec/spec.hpp"
 #include "oci/state/state.hpp"
 #include "sys/process.hpp"
+#include "sys/scheduling.hpp"
 
 namespace berth::oci {
 namespace {
@@ -88,7 +90,7 @@ Result<Status> check_status(const ExecRequest& request, const ContainerDir& dir,
               fmt::format("cannot exec in a {} container: {}", status_name(status), request.id));
 }
 
-Result<void> plan_joins(const State& state, isolate::LaunchPlan& plan) {
+Result<void> plan_joins(const State& state, const Spec& spec, isolate::LaunchPlan& plan) {
   sys::Fd pidfd = TRY(sys::open_pidfd(state.pid));
   const int namespaces = TRY(sys::differing_namespaces(state.pid));
   // The number may have become another process's while its namespaces were looked up.
@@ -96,19 +98,36 @@ Result<void> plan_joins(const State& state, isolate::LaunchPlan& plan) {
     return fail(Code::FailedPrecondition, fmt::format("container not running: {}", state.id));
   if (namespaces != 0) plan.joins.push_back({std::move(pidfd), namespaces});
   if ((namespaces & CLONE_NEWUSER) != 0) {
-    plan.then("become root of the user namespace",
-              []() noexcept { return sys::set_user(0, 0, nullptr, 0, sys::may_set_groups()); });
+    plan.then("become root of the user namespace", [keep = spec.wishes.keep_groups]() noexcept {
+      return sys::set_user(0, 0, nullptr, 0, !keep && sys::may_set_groups());
+    });
   }
   return {};
 }
 
-Result<std::unique_ptr<sys::Cgroup>> find_group(const ExecRequest& request, const State& state) {
-  if (state.cgroup.empty()) return std::unique_ptr<sys::Cgroup>();
-  if (request.cgroup.empty()) return isolate::find_cgroup_at(state.cgroup);
-  auto group = TRY(isolate::find_cgroup_at(fmt::format("{}/{}", state.cgroup, request.cgroup)));
-  if (!group)
-    return fail(Code::NotFound, fmt::format("--cgroup {}: the container has no such group", request.cgroup));
-  return group;
+// The container's own group, then those below it that were asked for.
+Result<void> plan_groups(const ExecRequest& request, const State& state, isolate::LaunchPlan& plan) {
+  if (!state.cgroup.empty()) plan.cgroup = TRY(isolate::find_cgroup_at(state.cgroup));
+  if (request.cgroups.empty()) return {};
+  if (!plan.cgroup)
+    return fail(Code::FailedPrecondition, fmt::format("--cgroup: {} has no control group", state.id));
+  auto groups = TRY(find_sub_groups(*plan.cgroup, request.cgroups));
+  plan.ask("enter the groups of --cgroup",
+           [groups = std::make_shared<std::vector<sys::CgroupDir>>(std::move(groups))](
+               const isolate::ChildAtStep& child) -> Result<void> {
+             for (const sys::CgroupDir& group : *groups) TRY(group.attach(child.pid));
+             return {};
+           });
+  return {};
+}
+
+// The runtime itself moves there, and the new process with it: it takes effect before the container's group
+// is entered.
+Result<void> set_initial_cpus(const Process& process) {
+  const auto& cpus = process.attributes.initial_cpus;
+  const int error = cpus ? sys::set_cpu_affinity(*cpus) : 0;
+  if (error != 0) return fail_errno("process.execCPUAffinity.initial", error);
+  return {};
 }
 
 Result<void> hand_over(const ExecRequest& request, const Process& process,
@@ -134,8 +153,10 @@ Result<isolate::LaunchedProcess> exec(const ExecRequest& request) {
                 "--tty: somebody must hold the terminal's other end: give --console-socket");
 
   isolate::LaunchPlan plan;
-  TRY(plan_joins(state, plan));
-  plan.cgroup = TRY(find_group(request, state));
+  TRY(set_initial_cpus(process));
+  TRY(plan_joins(state, spec, plan));
+  TRY(plan_groups(request, state, plan));
+  plan.credentials.keep_groups = spec.wishes.keep_groups;
   plan.kept_descriptors = request.preserve_fds;
   TRY(plan_process({process, spec.platform.seccomp, state, status}, plan));
   isolate::Stdio stdio;

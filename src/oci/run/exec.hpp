@@ -26,7 +26,7 @@ struct ExecRequest {
   bool tty = false;
   std::string console_socket;
   std::string pid_file;
-  std::string cgroup;  // below the container's own
+  std::vector<std::string> cgroups;  // below the container's own: "inner", or "pids,memory:inner" (version 1)
   int preserve_fds = 0;
   bool ignore_paused = false;
   bool keeps_terminal = false;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "isolate/cgroup.hpp"
+#include "oci/run/scope.hpp"
 #include "oci/state/state.hpp"
 
 namespace berth::oci {
@@ -18,7 +19,8 @@ Result<void> update(const std::string& root, const std::string& id, const isolat
   if (!group)
     return fail(Code::FailedPrecondition,
                 fmt::format("cannot update container {}: it has no control group", id));
-  return isolate::apply_runtime_resources(*group, wanted);
+  TRY(isolate::apply_runtime_resources(*group, wanted));
+  return update_scope(state, *group, wanted);
 }
 
 }  // namespace berth::oci

@@ -8,6 +8,7 @@
 #include "isolate/seccomp_profile.hpp"
 #include "oci/spec/process.hpp"
 #include "sys/fd.hpp"
+#include "sys/security_label.hpp"
 
 namespace berth::oci {
 namespace {
@@ -72,8 +73,6 @@ Result<void> refuse_absent(const JsonView& view) {
         "/sys/fs/resctrl, with a processor that has RDT)");
   }
   if (view.has("intelRdt")) return view.bad("intelRdt: berth does not manage resctrl groups");
-  if (!TRY(view.string_or("mountLabel", "")).empty())
-    return view.bad("mountLabel: this version of berth does not label mounts");
   return {};
 }
 
@@ -95,6 +94,9 @@ Result<Linux> Linux::from_json(const JsonView& view) {
   if (const auto seccomp = TRY(view.find("seccomp")))
     section.seccomp = TRY(isolate::parse_seccomp_profile(*seccomp, isolate::SeccompContext::of_host(0)));
   section.personality = TRY(isolate::parse_personality(view));
+  section.mount_label = TRY(view.string_or("mountLabel", ""));
+  if (!section.mount_label.empty())
+    TRY(sys::require_security_module(sys::SecurityModule::SeLinux, view.path() + ".mountLabel"));
   return section;
 }
 

@@ -39,6 +39,7 @@ struct Linux {
   std::optional<isolate::PropagationChange> root_propagation;
   std::vector<std::string> masked_paths;
   std::vector<std::string> read_only_paths;
+  std::string mount_label;  // SELinux's, of the file systems that are mounted
   std::optional<sys::SeccompProfile> seccomp;
 
   static Result<Linux> from_json(const JsonView& view);

@@ -72,6 +72,7 @@ Result<Spec> Spec::parse(std::string_view text) {
   for (std::size_t i = 0; i < mounts.size(); ++i) spec.mounts.push_back(TRY(read_mount(mounts[i], i)));
   if (const auto hooks = TRY(view.find("hooks"))) spec.hooks = TRY(Hooks::from_json(*hooks));
   spec.annotations = TRY(read_annotations(view));
+  spec.wishes = TRY(read_wishes(spec.annotations));
   if (const auto section = TRY(view.find("linux"))) spec.platform = TRY(Linux::from_json(*section));
   TRY(check_names(view, spec));
   return spec;

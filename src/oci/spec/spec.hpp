@@ -8,6 +8,7 @@
 
 #include "base/result.hpp"
 #include "isolate/mount_request.hpp"
+#include "oci/spec/annotations.hpp"
 #include "oci/spec/hooks.hpp"
 #include "oci/spec/linux.hpp"
 #include "oci/spec/process.hpp"
@@ -24,6 +25,7 @@ struct Spec {
   std::vector<isolate::MountRequest> mounts;
   Hooks hooks;
   std::map<std::string, std::string> annotations;
+  Wishes wishes;  // what of the annotations is meant for the runtime
   Linux platform;
 
   // `text` is the document. Errors name the field ("config.mounts[2].type").

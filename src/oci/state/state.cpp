@@ -48,6 +48,7 @@ Result<State> State::load(const ContainerDir& dir) {
   state.created = TRY(view.string("created"));
   state.owner = TRY(view.uint("owner"));
   state.cgroup = TRY(view.string("cgroup"));
+  state.unit = TRY(view.string_or("unit", ""));
   state.creating = TRY(view.bool_or("creating", false));
   state.late_hooks = TRY(view.bool_or("lateHooks", false));
   if (const auto annotations = TRY(view.find("annotations"))) {
@@ -66,6 +67,7 @@ Result<void> State::save(const ContainerDir& dir) const {
                      {"created", created},
                      {"owner", owner},
                      {"cgroup", cgroup},
+                     {"unit", unit},
                      {"annotations", annotations},
                      {"creating", creating},
                      {"lateHooks", late_hooks}};

@@ -29,6 +29,7 @@ struct State {
   std::string created;           // RFC 3339
   std::uint64_t owner = 0;       // user, as the initial namespace numbers it
   std::string cgroup;            // relative to the base; "": none
+  std::string unit;              // systemd's, that the group belongs to; "": none
   std::map<std::string, std::string> annotations;
   bool creating = true;     // `create` has not come to its end
   bool late_hooks = false;  // poststart or poststop hooks are in the configuration

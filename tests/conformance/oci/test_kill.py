@@ -66,6 +66,15 @@ def test_the_words_that_clients_look_for(container):
     assert "container not running" in container.runtime.fails("kill", container.id, "TERM")
 
 
+@pytest.mark.needs("signal 0")
+def test_signal_0_asks_whether_there_is_a_process(container):
+    container.started("sleep", "0.5")
+    container.kill("0")
+    assert container.status == "running"
+    container.wait_stopped()
+    container.runtime.fails("kill", container.id, "0")
+
+
 def test_a_container_that_is_not_there(runtime):
     runtime.fails("kill", "absent", "KILL")
 

@@ -219,6 +219,13 @@ def test_affinity_of_exec(container):
     assert done.stdout.split()[1] == "0"
 
 
+@pytest.mark.needs("execCPUAffinity")
+def test_affinity_is_not_for_the_first_process(container):
+    container.process["execCPUAffinity"] = {"initial": "0", "final": "0"}
+    mask = container.output("grep", "Cpus_allowed:", "/proc/self/status").split()[1].replace(",", "")
+    assert int(mask, 16) == sum(1 << number for number in os.sched_getaffinity(0))
+
+
 @pytest.mark.parametrize("domain, machine", [("LINUX", os.uname().machine), ("LINUX32", "i686")])
 @pytest.mark.needs("personality")
 def test_personality(container, domain, machine):

@@ -97,6 +97,24 @@ def test_preserved_descriptors(container, tmp_path):
     assert done.stdout.splitlines() == ["handed on", "0 1 2 3 4 "], "4 is the directory that ls reads"
 
 
+def test_sockets_of_systemd(container, tmp_path):
+    """sd_listen_fds(3): those of LISTEN_FDS come first, if they are for this process."""
+    note = tmp_path / "note"
+    note.write_text("handed on\n")
+    container.set_args("sh", "-c", "cat <&3; echo $LISTEN_FDS; ls /proc/self/fd | tr '\\n' ' '")
+    container.save()
+    command = container.runtime.command("run", "--preserve-fds", "1", "--bundle", container.bundle, container.id)
+    script = f'exec 3<{note} 4<{note} 5<{note}; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
+    done = subprocess.run(["sh", "-c", script, "sh", *command], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["handed on", "1", "0 1 2 3 4 5 "], "5 is the directory that ls reads"
+
+
+def test_sockets_of_somebody_else(container):
+    done = container.run("sh", "-c", "echo $LISTEN_FDS; ls /proc/self/fd | tr '\\n' ' '",
+                         env={**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": "1"})
+    assert done.stdout.splitlines() == ["", "0 1 2 3 "]
+
+
 def test_nothing_is_inherited(container, tmp_path):
     secret = os.open(tmp_path, os.O_RDONLY)
     try:
