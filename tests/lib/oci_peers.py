@@ -52,6 +52,9 @@ PEERS: dict[str, dict[str, str]] = {
         "events": "has no such command",
         "features": "has no such command yet",
         "annotations checked": "takes them",
+        "LISTEN_FDS told": "hands on the descriptors without the variable",
+        "checkpoint": "Debian builds it without libcriu",
+        "criu is named": "has no such option",
         "1.2 features": "has no such command yet",
         "spec --rootless shares the network": "writes a new network namespace",
         "fake procfs refused": "writes settings to it",
@@ -89,6 +92,7 @@ PEERS: dict[str, dict[str, str]] = {
         "exec --user in range": "takes 4294967296 for 0",
         "cgroupsPath checked": "takes .. for the root",
         "run.oci annotations": "knows none of them",
+        "criu is named": "speaks with it by another way",
     },
 }
 

@@ -30,10 +30,12 @@ struct OciCommand {
   std::string_view operands;  // as the usage shows them
   std::string_view summary;
   CommandBody body;
-  bool enters = false;  // starts processes in a container
+  std::vector<std::string_view> options = {};  // lines for --help
+  bool enters = false;                         // starts processes in a container
 };
 const std::vector<OciCommand>& oci_commands();
 
+Result<int> run_checkpoint(const Globals& globals, const Args& args);
 Result<int> run_create(const Globals& globals, const Args& args);
 Result<int> run_start(const Globals& globals, const Args& args);
 Result<int> run_run(const Globals& globals, const Args& args);
@@ -48,8 +50,11 @@ Result<int> run_kill(const Globals& globals, const Args& args);
 Result<int> run_delete(const Globals& globals, const Args& args);
 Result<int> run_pause(const Globals& globals, const Args& args);
 Result<int> run_update(const Globals& globals, const Args& args);
+Result<int> run_restore(const Globals& globals, const Args& args);
 Result<int> run_resume(const Globals& globals, const Args& args);
 
+// Whether control groups are systemd's to make.
+bool uses_systemd(const Globals& globals);
 // The one operand of most commands.
 Result<std::string> container_id(const Args& operands);
 void print(std::string_view text);

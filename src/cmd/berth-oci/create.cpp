@@ -51,7 +51,7 @@ void take_listen_fds(oci::CreateOptions& options) {
 Result<void> complete(MakeOptions& made, const Globals& globals, const Args& operands) {
   made.request.id = TRY(container_id(operands));
   made.request.root = oci::state_root(globals.root);
-  made.request.options.systemd_cgroup = globals.systemd_cgroup || globals.cgroup_manager == "systemd";
+  made.request.options.systemd_cgroup = uses_systemd(globals);
   made.request.options.pivot = !made.no_pivot;
   made.request.options.new_keyring = !made.no_new_keyring;
   take_listen_fds(made.request.options);

@@ -94,6 +94,8 @@ Result<void> leave_writable_program(const Args& words) {
 int run_named(const Globals& globals, const OciCommand& command, const Args& args) {
   if (std::find(args.begin(), args.end(), "--help") != args.end()) {
     print(fmt::format("usage: berth-oci {} {}\n{}\n", command.name, command.operands, command.summary));
+    if (!command.options.empty()) print("\noptions:\n");
+    for (const std::string_view lines : command.options) print(lines);
     return 0;
   }
   const auto log_file = open_log(globals);

@@ -58,8 +58,9 @@ Result<Wishes> read_wishes(const std::map<std::string, std::string>& annotations
 }
 
 const std::vector<std::string_view>& unsafe_annotations() {
-  static const std::vector<std::string_view> keys = {
-      kSystemdProperty, kHooksStderr, kHooksStdout, kKeepGroups, kMountContext, kPidfdReceiver, kSubgroup};
+  static const std::vector<std::string_view> keys = {kCriuConfig,    kSystemdProperty, kHooksStderr,
+                                                     kHooksStdout,   kKeepGroups,      kMountContext,
+                                                     kPidfdReceiver, kSubgroup};
   return keys;
 }
 

@@ -24,6 +24,8 @@ struct Wishes {
   std::string systemd_subgroup;
   // org.systemd.property.NAME: further properties of the scope, their values in GVariant's text form.
   std::vector<std::pair<std::string, std::string>> systemd_properties;
+  // org.criu.config: a configuration file for CRIU.
+  std::string criu_config;
   // run.oci.mount_context_type: how linux.mountLabel is given to file systems.
   std::string mount_context = "context";
 };

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <climits>
 
 #include "isolate/cgroup.hpp"
 #include "sys/process.hpp"
@@ -30,18 +31,15 @@ Result<bool> is_frozen(const State& state) {
 
 std::string_view status_name(Status status) { return kNames.at(static_cast<std::size_t>(status)); }
 
-Result<State> State::load(const ContainerDir& dir) {
+Result<State> State::parse(const std::string& id, std::string_view text) {
+  const Json json = TRY(parse_json(text, "state.json"));
+  const JsonView view(json, "state.json");
   State state;
-  state.id = dir.id();
-  auto text = sys::read_file(dir.file(kStateFile), kMaxStateBytes);
-  // Whoever made the directory was killed before its first step.
-  if (!text && text.error().code == Code::NotFound && sys::exists(dir.path())) return state;
-  if (!text && text.error().code == Code::NotFound)
-    return fail(Code::NotFound, fmt::format("container does not exist: {}", dir.id()));
-  const Json json = TRY(parse_json(TRY(std::move(text)), "state.json"));
-  const JsonView view(json, dir.file(kStateFile));
+  state.id = id;
   state.oci_version = TRY(view.string("ociVersion"));
-  state.pid = static_cast<pid_t>(TRY(view.int_or("pid", 0)));
+  const std::int64_t pid = TRY(view.int_or("pid", 0));
+  if (pid < 0 || pid > INT_MAX) return TRY(view.at("pid")).bad("not the number of a process");
+  state.pid = static_cast<pid_t>(pid);
   state.start_time = TRY(view.uint("startTime"));
   state.bundle = TRY(view.string("bundle"));
   state.root = TRY(view.string("rootfs"));
@@ -58,7 +56,7 @@ Result<State> State::load(const ContainerDir& dir) {
   return state;
 }
 
-Result<void> State::save(const ContainerDir& dir) const {
+std::string State::text() const {
   const Json json = {{"ociVersion", oci_version},
                      {"pid", pid},
                      {"startTime", start_time},
@@ -71,7 +69,23 @@ Result<void> State::save(const ContainerDir& dir) const {
                      {"annotations", annotations},
                      {"creating", creating},
                      {"lateHooks", late_hooks}};
-  return sys::replace_file(dir.file(kStateFile), json.dump(), 0600);
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<State> State::load(const ContainerDir& dir) {
+  auto text = sys::read_file(dir.file(kStateFile), kMaxStateBytes);
+  if (!text && text.error().code == Code::NotFound) {
+    // Whoever made the directory was killed before its first step.
+    State state;
+    state.id = dir.id();
+    if (sys::exists(dir.path())) return state;
+    return fail(Code::NotFound, fmt::format("container does not exist: {}", dir.id()));
+  }
+  return TRY_DURING(dir.path(), parse(dir.id(), TRY(std::move(text))));
+}
+
+Result<void> State::save(const ContainerDir& dir) const {
+  return sys::replace_file(dir.file(kStateFile), text(), 0600);
 }
 
 bool is_alive(const State& state) {

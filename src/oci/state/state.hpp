@@ -34,6 +34,9 @@ struct State {
   bool creating = true;     // `create` has not come to its end
   bool late_hooks = false;  // poststart or poststop hooks are in the configuration
 
+  // state.json, and back.
+  static Result<State> parse(const std::string& id, std::string_view text);
+  std::string text() const;
   static Result<State> load(const ContainerDir& dir);
   Result<void> save(const ContainerDir& dir) const;
 };

@@ -97,6 +97,7 @@ def test_preserved_descriptors(container, tmp_path):
     assert done.stdout.splitlines() == ["handed on", "0 1 2 3 4 "], "4 is the directory that ls reads"
 
 
+@pytest.mark.needs("LISTEN_FDS told")
 def test_sockets_of_systemd(container, tmp_path):
     """sd_listen_fds(3): those of LISTEN_FDS come first, if they are for this process."""
     note = tmp_path / "note"

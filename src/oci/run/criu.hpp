@@ -1,0 +1,52 @@
+// CRIU, the program that writes processes to files and makes them again (criu(8)): its command lines.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "oci/spec/spec.hpp"
+#include "oci/state/state.hpp"
+
+namespace berth::oci {
+
+struct CriuOptions {
+  std::string program;     // --criu; "": criu in PATH
+  std::string image_dir;   // made where it is absent
+  std::string work_dir;    // for logs; "": the image directory
+  std::string parent_dir;  // relative to the image directory: of an earlier pre-dump
+  bool tcp_established = false;
+  bool unix_sockets = false;
+  bool shell_job = false;
+  bool file_locks = false;
+  bool auto_dedup = false;
+};
+
+// The processes go on after a pre-dump (which writes memory alone), and where `leave_running` says so.
+struct Dump {
+  bool leave_running = false;
+  bool pre_dump = false;
+};
+
+// FailedPrecondition for what CRIU could not make again: a terminal (its other end is not ours), a namespace
+// that is somebody else's.
+Result<void> check_criu_can(const Spec& spec);
+
+// `freezer`: the group's directory by which it is stopped meanwhile; "": none.
+std::vector<std::string> dump_command(const CriuOptions& options, const Dump& dump, const Spec& spec,
+                                      const State& state, const std::string& freezer);
+// `root` is a mount of the root file system. `pipes`: what descriptors 0 to 2 were, as readlink(2) tells.
+std::vector<std::string> restore_command(const CriuOptions& options, const Spec& spec,
+                                         const std::string& bundle, const std::string& root,
+                                         const std::string& pid_file, const std::vector<std::string>& pipes);
+
+// FailedPrecondition where there is no such program, with how to get it.
+Result<std::string> find_criu(const std::string& program);
+// The end of a log, for a message: its last errors.
+std::string errors_in(const std::string& log_file);
+
+inline constexpr const char* kDumpLog = "dump.log";
+inline constexpr const char* kRestoreLog = "restore.log";
+inline constexpr const char* kDescriptorsFile = "descriptors.json";  // as runc and crun have it
+
+}  // namespace berth::oci

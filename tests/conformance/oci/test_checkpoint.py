@@ -1,0 +1,67 @@
+"""`checkpoint` and `restore`, as far as they go where CRIU does not; tests/conformance/test_criu.py has the whole way, on a kernel that
+CRIU knows."""
+import pytest
+
+
+@pytest.fixture
+def images(tmp_path):
+    return tmp_path / "images"
+
+
+@pytest.mark.needs("criu is named")
+def test_a_criu_that_is_not_there(container, images):
+    container.started()
+    said = container.runtime.fails("checkpoint", "--image-path", images, container.id, options=("--criu", "/absent/criu"))
+    assert "/absent/criu" in said and "install" in said
+    assert container.status == "running"
+
+
+@pytest.mark.needs("criu is named")
+def test_a_criu_that_fails(container, images):
+    """What it was told and what it said is passed on, and the container goes on."""
+    fake = container.bundle / "criu"
+    fake.write_text('#!/bin/sh\nwhile [ "$1" != --work-dir ]; do shift; done\necho "(0.1) Error (criu/x.c:1): no harbour" > $2/dump.log\nexit 1\n')
+    fake.chmod(0o755)
+    container.started()
+    said = container.runtime.fails("checkpoint", "--image-path", images, container.id, options=("--criu", fake))
+    assert "no harbour" in said and str(images) in said
+    assert container.status == "running"
+
+
+@pytest.mark.needs("criu is named")
+def test_a_failed_restore_leaves_nothing(container, images):
+    fake = container.bundle / "criu"
+    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.chmod(0o755)
+    images.mkdir()
+    container.save()
+    container.runtime.fails("restore", "--bundle", container.bundle, "--image-path", images, container.id, options=("--criu", fake))
+    container.runtime.fails("state", container.id)
+
+
+@pytest.mark.parametrize("status", ["created", "stopped"])
+@pytest.mark.needs("checkpoint")
+def test_only_what_runs_is_written(container, images, status):
+    container.create("true")
+    if status == "stopped":
+        container.start()
+        container.wait_stopped()
+    container.runtime.fails("checkpoint", "--image-path", images, container.id)
+
+
+@pytest.mark.needs("checkpoint")
+def test_images_that_are_not_there(container, images):
+    container.save()
+    container.runtime.fails("restore", "--bundle", container.bundle, "--image-path", images, container.id)
+    container.runtime.fails("state", container.id)
+
+
+@pytest.mark.needs("checkpoint")
+def test_no_container(runtime, images):
+    runtime.fails("checkpoint", "--image-path", images, "absent")
+
+
+@pytest.mark.needs("criu is named")
+def test_a_mode_that_is_none(container, images):
+    container.started()
+    assert "harbour" in container.runtime.fails("checkpoint", "--manage-cgroups-mode", "harbour", "--image-path", images, container.id)
