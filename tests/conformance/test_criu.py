@@ -19,6 +19,7 @@ SECOND = """#!/bin/busybox sh
 export PATH=/bin:/
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp; mkdir -p /run /data
 mount -t cgroup2 cgroup2 /sys/fs/cgroup; ifconfig lo up
+for name in crc32c_generic libcrc32c nfnetlink nf_tables; do insmod /$name.ko; done
 mkdir -p /bundle/rootfs/bin /bundle/rootfs/proc /bundle/rootfs/sys /bundle/rootfs/dev /bundle/rootfs/tmp /bundle/rootfs/data
 cp /bin/busybox /bundle/rootfs/bin/; for name in sh sleep cat hostname; do ln -s busybox /bundle/rootfs/bin/$name; done
 oci="/berth-oci --root /run/conf"; group=/sys/fs/cgroup/conf/web
@@ -70,7 +71,8 @@ def test_checkpoint_and_restore(tmp_path):
     files = guest.with_libraries(pathlib.Path(criu), BIN / "berth-oci")
     lines = [f"if {command}; then echo 'CHECK {name}: ok'; else echo 'CHECK {name}: failed'; fi" for name, command in CHECKS.items()]
     script = SECOND + "\n".join(lines) + "\necho all done\npoweroff -f\n"
-    files |= {"init": INIT.encode(), "second": script.encode(), "bundle/config.json": json.dumps(config()).encode()}
+    files |= {"init": INIT.encode(), "second": script.encode(), "bundle/config.json": json.dumps(config()).encode(),
+              **{name: guest.module(name) for name in guest.MODULES}}
     guest.write_initramfs(tmp_path / "initramfs.gz", files)
     output = guest.boot(tmp_path / "initramfs.gz")
     assert "all done" in output, output[-6000:]

@@ -12,6 +12,7 @@ constexpr std::string_view kKeepGroups = "run.oci.keep_original_groups";
 constexpr std::string_view kPidfdReceiver = "run.oci.pidfd_receiver";
 constexpr std::string_view kHooksStdout = "run.oci.hooks.stdout";
 constexpr std::string_view kHooksStderr = "run.oci.hooks.stderr";
+constexpr std::string_view kCriuConfig = "org.criu.config";
 constexpr std::string_view kSubgroup = "run.oci.systemd.subgroup";
 constexpr std::string_view kSystemdProperty = "org.systemd.property.";
 constexpr std::string_view kMountContext = "run.oci.mount_context_type";
@@ -32,6 +33,7 @@ Result<std::string> read_path(std::string_view key, const std::string& value) {
 Result<void> read(Wishes& wishes, std::string_view key, const std::string& value) {
   if (key == kKeepGroups) wishes.keep_groups = value != "0" && value != "false";
   if (key == kPidfdReceiver) wishes.pidfd_receiver = TRY(read_path(key, value));
+  if (key == kCriuConfig) wishes.criu_config = TRY(read_path(key, value));
   if (key == kHooksStdout) wishes.hooks_stdout = TRY(read_path(key, value));
   if (key == kHooksStderr) wishes.hooks_stderr = TRY(read_path(key, value));
   if (key.starts_with(kSystemdProperty))
