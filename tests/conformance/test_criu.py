@@ -19,7 +19,7 @@ SECOND = """#!/bin/busybox sh
 export PATH=/bin:/
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp; mkdir -p /run /data
 mount -t cgroup2 cgroup2 /sys/fs/cgroup; ifconfig lo up
-for name in crc32c_generic libcrc32c nfnetlink nf_tables; do insmod /$name.ko; done
+for name in libcrc32c nfnetlink nf_tables; do insmod /$name.ko; done
 mkdir -p /bundle/rootfs/bin /bundle/rootfs/proc /bundle/rootfs/sys /bundle/rootfs/dev /bundle/rootfs/tmp /bundle/rootfs/data
 cp /bin/busybox /bundle/rootfs/bin/; for name in sh sleep cat hostname; do ln -s busybox /bundle/rootfs/bin/$name; done
 oci="/berth-oci --root /run/conf"; group=/sys/fs/cgroup/conf/web
