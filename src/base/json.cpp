@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "base/json_value.hpp"
+
 namespace berth {
 namespace {
 

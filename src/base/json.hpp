@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,7 +13,7 @@
 
 namespace berth {
 
-using Json = nlohmann::json;
+using Json = nlohmann::json;  // "base/json_value.hpp" to make one or look into it
 
 // Parses a whole document; `name` says in errors what it is ("manifest"). Nesting deeper than 64 is refused.
 Result<Json> parse_json(std::string_view text, std::string_view name);

@@ -1,6 +1,6 @@
-#include "base/json.hpp"
-
 #include <gtest/gtest.h>
+
+#include "base/json_value.hpp"
 
 namespace berth {
 namespace {

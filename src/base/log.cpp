@@ -5,7 +5,7 @@
 #include <array>
 #include <string>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 
 namespace berth::log {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/json_value.hpp"
+
 namespace berth::isolate {
 namespace {
 

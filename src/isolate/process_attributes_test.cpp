@@ -16,6 +16,7 @@
 #include <array>
 #include <functional>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "isolate/kernel_settings.hpp"
 #include "sys/fd.hpp"

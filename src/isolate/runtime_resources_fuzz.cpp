@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/json_value.hpp"
 #include "isolate/runtime_resources.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

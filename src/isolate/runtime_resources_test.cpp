@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "sys/fd.hpp"
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 
 namespace berth::isolate {

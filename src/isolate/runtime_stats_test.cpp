@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 
 namespace berth::isolate {

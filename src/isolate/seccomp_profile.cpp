@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 
 namespace berth::isolate {

@@ -20,6 +20,7 @@
 #include <functional>
 #include <map>
 
+#include "base/json_value.hpp"
 #include "sys/fd.hpp"
 
 namespace berth::isolate {

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "base/json_value.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "node/attach.hpp"

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "node/instance_store.hpp"
 #include "node/run_options.hpp"

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "kernel/store/store.hpp"
 #include "sys/capability.hpp"

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 
 namespace berth::node {

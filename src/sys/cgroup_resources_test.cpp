@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "base/json_value.hpp"
 #include "sys/cgroup.hpp"
 
 namespace berth::sys {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "term/template.hpp"
 

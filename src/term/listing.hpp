@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/result.hpp"
 
 namespace berth::term {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 
 namespace berth::term {

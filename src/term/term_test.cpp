@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/json_value.hpp"
 #include "term/listing.hpp"
 #include "term/progress.hpp"
 #include "term/template.hpp"

@@ -6,7 +6,7 @@
 #include <array>
 #include <span>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "vmm/virtual_machine.hpp"
 

@@ -1,7 +1,7 @@
 // inspect: Docker's document for an image, as far as it has a meaning here.
 #include <CLI/CLI.hpp>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "cmd/berth-image/declare.hpp"
 #include "term/listing.hpp"
 

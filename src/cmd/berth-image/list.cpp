@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "cmd/berth-image/declare.hpp"
 #include "term/listing.hpp"

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "cmd/berth-oci/command.hpp"
 #include "cmd/berth-oci/options.hpp"

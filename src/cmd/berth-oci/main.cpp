@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/json_value.hpp"
 #include "base/log.hpp"
 #include "cmd/berth-oci/command.hpp"
 #include "cmd/berth-oci/options.hpp"

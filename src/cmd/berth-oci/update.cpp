@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "cmd/berth-oci/command.hpp"
 #include "cmd/berth-oci/options.hpp"

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "base/json_value.hpp"
 #include "cmd/berth/declare.hpp"
 #include "sys/paths.hpp"
 #include "term/listing.hpp"

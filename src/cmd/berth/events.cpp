@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "cmd/berth/declare.hpp"
 #include "node/control.hpp"

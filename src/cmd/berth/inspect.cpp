@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/json_value.hpp"
 #include "cmd/berth/declare.hpp"
 #include "node/control.hpp"
 #include "node/describe.hpp"

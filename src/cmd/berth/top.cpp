@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "cmd/berth/declare.hpp"
 #include "node/control.hpp"

@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "cmd/berth/declare.hpp"
 
 namespace berth::cmd {

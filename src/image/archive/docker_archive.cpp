@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "image/archive/load.hpp"
 
 namespace berth::image {

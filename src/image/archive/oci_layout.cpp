@@ -1,7 +1,7 @@
 // Reading OCI layouts (image-spec 1.1, image-layout.md).
 #include <fmt/core.h>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "image/archive/load.hpp"
 
 namespace berth::image {

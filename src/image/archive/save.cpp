@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "image/archive/target.hpp"
 #include "image/layer/decoder.hpp"
 #include "sys/entry.hpp"

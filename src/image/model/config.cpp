@@ -1,7 +1,7 @@
 // Image configurations (image-spec 1.1, config.md), with Docker's Healthcheck.
 #include <fmt/core.h>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "image/model/manifest.hpp"
 #include "image/model/write_json.hpp"
 

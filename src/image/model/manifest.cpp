@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "image/model/write_json.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 
 namespace berth::image {
 

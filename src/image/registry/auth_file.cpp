@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "image/registry/printable.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "image/registry/auth_file.hpp"
 #include "image/registry/credential_helper.hpp"

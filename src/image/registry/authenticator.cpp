@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "image/registry/printable.hpp"
 #include "image/registry/registry_error.hpp"

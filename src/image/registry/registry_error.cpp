@@ -5,7 +5,7 @@
 
 #include <ctime>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "image/registry/printable.hpp"
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "isolate/cgroup.hpp"
 #include "oci/plan/context.hpp"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/json_value.hpp"
 #include "isolate/cgroup.hpp"
 #include "isolate/user.hpp"
 #include "oci/state/state.hpp"

@@ -5,6 +5,7 @@
 #include <array>
 #include <climits>
 
+#include "base/json_value.hpp"
 #include "isolate/cgroup.hpp"
 #include "sys/process.hpp"
 
