@@ -7,7 +7,7 @@
 #include <array>
 #include <climits>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "isolate/cgroup.hpp"
 #include "isolate/runtime_stats.hpp"
 #include "oci/state/state.hpp"

@@ -1,6 +1,6 @@
 #include "oci/run/features.hpp"
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "isolate/mount_options.hpp"
 #include "isolate/seccomp_profile.hpp"
 #include "oci/spec/annotations.hpp"

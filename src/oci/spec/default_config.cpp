@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "oci/spec/spec.hpp"
 
 namespace berth::oci {
