@@ -1,5 +1,5 @@
 # Parsing the standard library's headers is most of a small file's compile time, so they are parsed once: for the rooms by
-# the first of them, for the tests by its test. Builds without it (dev, the sanitizers) show an include that is missing.
+# the first of them (and the first FAST one), for the tests by its test. Builds without it (dev, the sanitizers) show an include that is missing.
 set(BERTH_COMMON_HEADERS <algorithm> <array> <chrono> <functional> <map> <memory> <optional> <string> <string_view>
   <variant> <vector> <fmt/core.h>)
 function(berth_precompile target owner)
@@ -14,9 +14,10 @@ function(berth_precompile target owner)
 endfunction()
 
 # A room is a folder of src/: every .cpp below it becomes one static library berth_<room>. Files named *_test.cpp
-# become one GoogleTest program <room>_test; each *_fuzz.cpp becomes one libFuzzer program.
+# become one GoogleTest program <room>_test; each *_fuzz.cpp becomes one libFuzzer program. FAST rooms compute much, and
+# are optimised for speed instead of size.
 function(berth_room room)
-  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "FAST" "" "DEPENDS" ${ARGN})
   set(dir ${CMAKE_SOURCE_DIR}/src/${room})
   string(REPLACE "/" "_" name ${room})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cpp)
@@ -28,7 +29,12 @@ function(berth_room room)
   if(sources)
     add_library(berth_${name} STATIC ${sources})
     target_link_libraries(berth_${name} PUBLIC berth_flags ${ARG_DEPENDS})
-    berth_precompile(berth_${name} berth_base)
+    if(ARG_FAST)
+      target_compile_options(berth_${name} PRIVATE $<$<CONFIG:Release>:-O2>)
+      berth_precompile(berth_${name} berth_image_layer)
+    else()
+      berth_precompile(berth_${name} berth_base)
+    endif()
     set(library berth_${name})
   else()
     add_library(berth_${name} INTERFACE)

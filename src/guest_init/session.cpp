@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "guest_init/boot.hpp"
 #include "sys/process.hpp"

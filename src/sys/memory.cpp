@@ -15,8 +15,14 @@ constexpr std::uintptr_t kPageBytes = 4096;
 
 // What madvise(2) is told of the program's own segments; -1: nothing.
 struct SegmentAdvice {
-  int read_only = -1;
+  int constants = -1;
+  int code = -1;
   int writable = -1;
+
+  int of(unsigned flags) const {
+    if ((flags & PF_W) != 0) return writable;
+    return (flags & PF_X) != 0 ? code : constants;
+  }
 };
 
 // Called by the loader for the program and each library.
@@ -24,7 +30,7 @@ int advise_segments(dl_phdr_info* info, std::size_t, void* data) {
   const auto& advice = *static_cast<const SegmentAdvice*>(data);
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const auto& segment = info->dlpi_phdr[i];
-    const int word = (segment.p_flags & PF_W) != 0 ? advice.writable : advice.read_only;
+    const int word = advice.of(segment.p_flags);
     if (segment.p_type != PT_LOAD || word < 0) continue;
     const std::uintptr_t start = (info->dlpi_addr + segment.p_vaddr) & ~(kPageBytes - 1);
     const std::uintptr_t end = info->dlpi_addr + segment.p_vaddr + segment.p_memsz;
@@ -50,13 +56,14 @@ void prepare_for_a_short_run(std::size_t heap_bytes) {
   constexpr int kNever = 1 << 24;  // the largest that M_MMAP_THRESHOLD takes is 32 MiB
   ::mallopt(M_TRIM_THRESHOLD, kNever);
   ::mallopt(M_MMAP_THRESHOLD, kNever);
-  advise({.read_only = MADV_POPULATE_READ, .writable = MADV_POPULATE_WRITE});
+  // Most of the constants are tables for unwinding, which are hardly ever read.
+  advise({.code = MADV_POPULATE_READ, .writable = MADV_POPULATE_WRITE});
   grow_heap(heap_bytes);
 }
 
 void release_idle_memory() {
   ::malloc_trim(0);
-  advise({.read_only = MADV_DONTNEED});  // these hold nothing that a file does not
+  advise({.constants = MADV_DONTNEED, .code = MADV_DONTNEED});  // these hold nothing that a file does not
 }
 
 }  // namespace berth::sys

@@ -5,9 +5,9 @@
 
 namespace berth::sys {
 
-// For a program that is to be done within milliseconds, called first: maps its own file's pages and the first
-// `heap_bytes` of its heap in a few calls, and keeps what is freed until release_idle_memory(). Taken one by
-// one, a page costs 10 us where the machine is itself a virtual one; in bulk, a hundredth of that.
+// For a program that is to be done within milliseconds, called first: maps its own code and data and the
+// first `heap_bytes` of its heap in a few calls, and keeps what is freed until release_idle_memory(). Taken
+// one by one, a page costs 10 us where the machine is itself a virtual one; in bulk, a hundredth of that.
 void prepare_for_a_short_run(std::size_t heap_bytes);
 
 // Returns the heap's free pages and forgets the pages of the program's own file that are merely read (they

@@ -1,6 +1,6 @@
 #include "vmm/unit_task.hpp"
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 
 namespace berth::vmm {
 

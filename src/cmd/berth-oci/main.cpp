@@ -12,12 +12,17 @@
 #include "oci/spec/spec.hpp"
 #include "oci/state/container_dir.hpp"
 #include "sys/fd.hpp"
+#include "sys/memory.hpp"
 #include "sys/own_program.hpp"
 
 namespace berth::cmd {
 namespace {
 
 constexpr int kFailed = 1;
+constexpr std::size_t kHeapBytes = 64 << 10;  // of `create`, measured
+
+// Before the constructors of all that is linked in, which touch a good part of it.
+[[gnu::constructor(101)]] void prepare() { sys::prepare_for_a_short_run(kHeapBytes); }
 
 void declare_globals(Options& options, Globals& globals, bool& help, bool& version) {
   options.value("root", 0, globals.root);

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 
 namespace berth::kernel {

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "base/json_value.hpp"
 #include "sys/fd.hpp"
 #include "sys/stream_socket.hpp"
 

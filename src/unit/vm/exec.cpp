@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/json_value.hpp"
 #include "relay/host_session.hpp"
 #include "sys/message_socket.hpp"
 #include "sys/process.hpp"

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/json_value.hpp"
 #include "isolate/cgroup.hpp"
 #include "isolate/launcher.hpp"
 #include "kernel/store/cpio.hpp"
