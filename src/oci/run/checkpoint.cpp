@@ -8,7 +8,7 @@
 #include <chrono>
 #include <memory>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "isolate/cgroup.hpp"
 #include "sys/command.hpp"
 

@@ -7,7 +7,7 @@
 #include <climits>
 #include <optional>
 
-#include "base/json.hpp"
+#include "base/json_value.hpp"
 #include "base/text.hpp"
 #include "isolate/cgroup.hpp"
 #include "isolate/mount_steps.hpp"
