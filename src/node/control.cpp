@@ -42,10 +42,11 @@ Result<sys::Fd> open_unit(const Instance& instance) {
 enum class Wait { Ended, Lost, TimedOut };
 
 Wait await_end(int socket, std::optional<Clock::time_point> deadline) {
+  const auto until = deadline.value_or(Clock::time_point::max());
   std::string buffer;
   for (;;) {
-    const auto left = deadline ? std::chrono::ceil<milliseconds>(*deadline - Clock::now()).count() : -1;
-    if (deadline && left <= 0) return Wait::TimedOut;
+    const auto left = std::chrono::ceil<milliseconds>(until - Clock::now()).count();
+    if (left <= 0) return Wait::TimedOut;
     pollfd fd{socket, POLLIN, 0};
     const int count = ::poll(&fd, 1, static_cast<int>(std::min<std::int64_t>(left, INT32_MAX)));
     if (count <= 0) continue;

@@ -139,12 +139,13 @@ Result<isolate::Rlimit> parse_ulimit(const std::string& text) {
 Result<isolate::UserMapping> parse_userns(const std::string& text) {
   auto parts = split(text, ':');
   if (parts.size() == 3 && parts[0] == "0") parts.erase(parts.begin());
-  const auto start = parts.size() == 2 ? parse_u64(parts[0]) : std::nullopt;
-  const auto count = parts.size() == 2 ? parse_u64(parts[1]) : std::nullopt;
-  if (!start || !count || *count == 0 || *start + *count > UINT32_MAX) {
+  if (parts.size() != 2) parts.assign(2, "");  // no numbers
+  const std::uint64_t start = parse_u64(parts[0]).value_or(UINT32_MAX);
+  const std::uint64_t count = parse_u64(parts[1]).value_or(0);
+  if (count == 0 || start > UINT32_MAX || count > UINT32_MAX - start) {
     return bad("--userns", text, "expected HOST_START:COUNT, such as 100000:65536");
   }
-  return isolate::UserMapping{static_cast<std::uint32_t>(*start), static_cast<std::uint32_t>(*count)};
+  return isolate::UserMapping{static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(count)};
 }
 
 Result<sys::IoMax> parse_io_max(const std::string& text) {

@@ -34,9 +34,10 @@ Result<std::uint64_t> read_memory(const JsonView& view, std::uint64_t fallback) 
 Result<EngineChoice> read_engine(const JsonView& view) {
   const auto name = TRY(view.string_or("engine", "auto"));
   if (name == "auto") return EngineChoice::Auto;
-  if (name == "soft") return EngineChoice::Soft;
+  if (name == "interpreter") return EngineChoice::Interpreter;
+  if (name == "soft") return EngineChoice::Translator;
   if (name == "kvm") return EngineChoice::Kvm;
-  return TRY(view.at("engine")).bad("expected auto, soft or kvm");
+  return TRY(view.at("engine")).bad("expected auto, interpreter, soft or kvm");
 }
 
 }  // namespace

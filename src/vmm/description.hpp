@@ -10,7 +10,8 @@
 
 namespace berth::vmm {
 
-enum class EngineChoice { Auto, Soft, Kvm };
+// Interpreter and Translator are the software engine without and with its second tier.
+enum class EngineChoice { Auto, Interpreter, Translator, Kvm };
 
 struct DiskDescription {
   std::string path;  // a raw file, or "fd:9" for a descriptor handed in; "path"
@@ -25,7 +26,7 @@ struct Description {
   std::uint64_t memory_bytes = std::uint64_t{256} << 20;  // "memory": bytes, or a size as "512M"
   unsigned vcpus = 1;
   std::vector<DiskDescription> disks;        // in order: /dev/vda, /dev/vdb, ...
-  EngineChoice engine = EngineChoice::Auto;  // "auto", "soft" or "kvm"
+  EngineChoice engine = EngineChoice::Auto;  // "auto", "interpreter", "soft" or "kvm"
 };
 
 // Unknown members are refused, so that a misspelt one is not silently without effect.

@@ -21,7 +21,8 @@ CpuidTable make_features() {
 
 class SoftBackend final : public Backend {
  public:
-  explicit SoftBackend(const guest::GuestMemory& memory) : memory_(memory), features_(make_features()) {}
+  SoftBackend(const guest::GuestMemory& memory, Tiers tiers)
+      : memory_(memory), tiers_(tiers), features_(make_features()) {}
 
   std::string_view name() const override { return "soft"; }
   const CpuidTable& features() const override { return features_; }
@@ -32,18 +33,19 @@ class SoftBackend final : public Backend {
                   "cannot make a second processor: the soft engine runs one; use vcpus: 1");
     }
     static_cast<void>(cpuid);  // the machine answers with it
-    return make_soft_vcpu(memory_, machine);
+    return make_soft_vcpu(memory_, machine, tiers_);
   }
 
  private:
   const guest::GuestMemory& memory_;
+  Tiers tiers_;
   CpuidTable features_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Backend>> make_backend(const guest::GuestMemory& memory) {
-  return std::unique_ptr<Backend>(std::make_unique<SoftBackend>(memory));
+Result<std::unique_ptr<Backend>> make_backend(const guest::GuestMemory& memory, Tiers tiers) {
+  return std::unique_ptr<Backend>(std::make_unique<SoftBackend>(memory, tiers));
 }
 
 }  // namespace berth::engine::soft

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/json_value.hpp"
 #include "oci/spec/default_config.hpp"
 
 namespace berth::oci {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include "base/json_value.hpp"
 #include "oci/spec/default_config.hpp"
 
 namespace berth::oci {
