@@ -307,7 +307,6 @@ const Op* identify(Cpu& cpu, const Op* op) {
   return op + 1;
 }
 
-const Op* nothing(Cpu&, const Op* op) { return op + 1; }
 // A hint that may look at its operand's address but reads nothing.
 const Op* flush_line(Cpu& cpu, const Op* op) {
   load<std::uint8_t>(cpu, operand_address(cpu, op, 1, false));
@@ -329,6 +328,8 @@ Handler select_special_move(const Decoded& decoded, Op& op) {
 }
 
 }  // namespace
+
+const Op* do_nothing(Cpu&, const Op* op) { return op + 1; }
 
 bool is_special_move(const Decoded& decoded) {
   for (unsigned i = 0; i < 2; ++i) {
@@ -398,7 +399,7 @@ Handler select_control(const Decoded& decoded, Op& op) {
     case ZYDIS_MNEMONIC_PREFETCHT1:
     case ZYDIS_MNEMONIC_PREFETCHT2:
     case ZYDIS_MNEMONIC_PREFETCHW:
-      return nothing;
+      return do_nothing;
     case ZYDIS_MNEMONIC_MFENCE:
       return [](Cpu&, const Op* at) {
         std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -30,6 +30,12 @@ struct Decoded {
   }
 };
 
+inline bool is_general_register(ZydisRegister name) {
+  const ZydisRegisterClass kind = ZydisRegisterGetClass(name);
+  return kind == ZYDIS_REGCLASS_GPR8 || kind == ZYDIS_REGCLASS_GPR16 || kind == ZYDIS_REGCLASS_GPR32 ||
+         kind == ZYDIS_REGCLASS_GPR64;
+}
+
 // 1, 2, 4, 8 bytes to 0-3.
 constexpr unsigned size_index(unsigned bytes) { return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3; }
 
@@ -59,6 +65,9 @@ Handler select_masked(const Decoded& decoded, Op& op);
 
 // MOV to or from a control or debug register: for the kernel alone.
 bool is_special_move(const Decoded& decoded);
+
+// What executes hints, and all else that has no effect here.
+const Op* do_nothing(Cpu& cpu, const Op* op);
 
 // Whether a block can't go on behind the instruction, beside those whose handler gives null.
 bool ends_block(const Decoded& decoded);

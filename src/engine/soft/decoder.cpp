@@ -38,19 +38,6 @@ std::uint8_t gpr_offset(ZydisRegister name) {
   return static_cast<std::uint8_t>(number * 8);
 }
 
-bool is_general_register(const ZydisDecodedOperand& operand) {
-  if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
-  switch (ZydisRegisterGetClass(operand.reg.value)) {
-    case ZYDIS_REGCLASS_GPR8:
-    case ZYDIS_REGCLASS_GPR16:
-    case ZYDIS_REGCLASS_GPR32:
-    case ZYDIS_REGCLASS_GPR64:
-      return true;
-    default:
-      return false;
-  }
-}
-
 std::uint8_t segment_of(const ZydisDecodedOperandMem& memory, bool is_64bit) {
   const auto number = static_cast<std::uint8_t>(ZydisRegisterGetId(memory.segment));
   if (!is_64bit || memory.segment == ZYDIS_REGISTER_FS || memory.segment == ZYDIS_REGISTER_GS) return number;
@@ -84,7 +71,8 @@ void describe_operands(const Decoded& decoded, Op& op) {
         describe_memory(decoded, operand.mem, op);
         if (!visible) op.flags &= static_cast<std::uint8_t>(~(Op::kMemory | Op::kSlowAddress));
       }
-    } else if (visible && is_general_register(operand)) {
+    } else if (visible && operand.type == ZYDIS_OPERAND_TYPE_REGISTER &&
+               is_general_register(operand.reg.value)) {
       (i == 0 ? op.dst : op.src) = gpr_offset(operand.reg.value);
     } else if (visible && operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
       op.flags |= Op::kImmediate;

@@ -12,22 +12,6 @@ using x86::Unit;
 
 constexpr auto kAllFlags = static_cast<std::uint32_t>(x86::rflags::kArithmetic);
 
-bool is_hint(ZydisMnemonic mnemonic) {
-  switch (mnemonic) {
-    case ZYDIS_MNEMONIC_NOP:
-    case ZYDIS_MNEMONIC_ENDBR64:
-    case ZYDIS_MNEMONIC_PREFETCH:
-    case ZYDIS_MNEMONIC_PREFETCHNTA:
-    case ZYDIS_MNEMONIC_PREFETCHT0:
-    case ZYDIS_MNEMONIC_PREFETCHT1:
-    case ZYDIS_MNEMONIC_PREFETCHT2:
-    case ZYDIS_MNEMONIC_PREFETCHW:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // Of the instructions that the table gives to the engine, those that the processor may execute all the same
 // once their memory operand is known to be within reach. For the interpreter they have handlers for speed's
 // sake.
@@ -168,7 +152,7 @@ Way way_of(const GuestInstruction& guest, const x86::Treatment& treatment, std::
   const Decoded& decoded = guest.decoded;
   if (treatment.execution == Execution::Refused || !is_translated_unit(treatment.unit, rules)) return Way::Op;
   if (treatment.execution == Execution::Engine) {
-    if (is_hint(decoded.mnemonic())) return Way::Skip;
+    if (guest.op->run == do_nothing) return Way::Skip;
     if (const Way way = stack_or_branch(decoded); way != Way::Op) return way;
     const bool is_wide = decoded.instruction.operand_width >= 32;
     if (decoded.mnemonic() == ZYDIS_MNEMONIC_LEA)

@@ -6,18 +6,6 @@
 namespace berth::engine::soft {
 namespace {
 
-bool is_gpr(ZydisRegister name) {
-  switch (ZydisRegisterGetClass(name)) {
-    case ZYDIS_REGCLASS_GPR8:
-    case ZYDIS_REGCLASS_GPR16:
-    case ZYDIS_REGCLASS_GPR32:
-    case ZYDIS_REGCLASS_GPR64:
-      return true;
-    default:
-      return false;
-  }
-}
-
 unsigned number_of(ZydisRegister name) {
   return static_cast<unsigned>(
       ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, name)));
@@ -42,7 +30,7 @@ class SpilledRegisters {
     const Decoded& decoded = guest.decoded;
     for (unsigned i = 0; i < decoded.visible(); ++i) {
       const ZydisDecodedOperand& operand = decoded.operands[i];
-      if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(operand.reg.value))
+      if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && is_general_register(operand.reg.value))
         note(number_of(operand.reg.value), (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0);
     }
   }
@@ -101,7 +89,7 @@ std::string encode(const GuestInstruction& guest, const SpilledRegisters& spille
   for (unsigned i = 0; i < request.operand_count; ++i) {
     ZydisEncoderOperand& operand = request.operands[i];
     if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) put_memory_at(operand, *memory);
-    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_gpr(operand.reg.value)) continue;
+    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_general_register(operand.reg.value)) continue;
     const unsigned number = number_of(operand.reg.value);
     const unsigned host = spilled.host_of(number);
     if (host != number) operand.reg.value = same_part(operand.reg.value, host);
@@ -116,7 +104,7 @@ bool moves_no_register(const GuestInstruction& guest) {
   const Decoded& decoded = guest.decoded;
   for (unsigned i = 0; i < decoded.visible(); ++i) {
     const ZydisDecodedOperand& operand = decoded.operands[i];
-    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_gpr(operand.reg.value)) continue;
+    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_general_register(operand.reg.value)) continue;
     if (home_of(number_of(operand.reg.value)) != number_of(operand.reg.value)) return false;
   }
   return true;

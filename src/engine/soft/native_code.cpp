@@ -4,6 +4,8 @@
 #include <cstring>
 #include <optional>
 
+#include "engine/soft/decoded.hpp"
+
 namespace berth::engine::soft {
 namespace {
 
@@ -159,15 +161,9 @@ class Writer {
   std::string code_;
 };
 
-bool is_gpr(ZydisRegister name) {
-  const ZydisRegisterClass kind = ZydisRegisterGetClass(name);
-  return kind == ZYDIS_REGCLASS_GPR8 || kind == ZYDIS_REGCLASS_GPR16 || kind == ZYDIS_REGCLASS_GPR32 ||
-         kind == ZYDIS_REGCLASS_GPR64;
-}
-
 // SPL, SP, ESP or RSP becomes the same part of another register.
 ZydisRegister without_rsp(ZydisRegister name, unsigned stack) {
-  if (!is_gpr(name) ||
+  if (!is_general_register(name) ||
       ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, name) != ZYDIS_REGISTER_RSP)
     return name;
   const ZydisRegisterClass kind = ZydisRegisterGetClass(name);

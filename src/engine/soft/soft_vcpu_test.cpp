@@ -11,6 +11,7 @@
 #include <cstring>
 #include <random>
 
+#include "engine/soft/machine_fixture.hpp"
 #include "sys/code_memory.hpp"
 #include "x86/bits.hpp"
 
@@ -29,17 +30,6 @@ struct NativeState {
   std::uint64_t flags;
   std::uint64_t host_stack;
   alignas(32) std::array<std::array<std::byte, 32>, 16> vector;
-};
-
-class NullMachine final : public Machine {
- public:
-  bool interrupt_pending() override { return false; }
-  std::optional<std::uint8_t> take_interrupt() override { return std::nullopt; }
-  std::uint64_t task_priority() override { return 0; }
-  void set_task_priority(std::uint64_t) override {}
-  bool read_msr(std::uint32_t, std::uint64_t&) override { return false; }
-  bool write_msr(std::uint32_t, std::uint64_t) override { return false; }
-  CpuidResult cpuid(std::uint32_t, std::uint32_t) override { return {}; }
 };
 
 // Memory of the host at a place of our choice.
@@ -224,11 +214,41 @@ std::uint64_t undefined_flags(const std::string& instruction, ZydisDecodedInstru
   return decoded.cpu_flags != nullptr ? decoded.cpu_flags->undefined : 0;
 }
 
-// BERTH_TEST_SEED lets the fuzzing target draw others.
+// BERTH_TEST_SEED draws others.
 std::uint64_t seed() {
   const char* const text = std::getenv("BERTH_TEST_SEED");
   return text != nullptr ? std::strtoull(text, nullptr, 10) : 20261123;
 }
+
+// The processor that the test itself runs on; one at a time, at the guest's addresses.
+class HostProcessor {
+ public:
+  static std::unique_ptr<HostProcessor> create() {
+    auto code = sys::CodeMemory::create(4096);
+    if (!code) return nullptr;
+    std::unique_ptr<HostProcessor> host(new HostProcessor(std::move(*code)));
+    const bool in_place = host->data_.data() == reinterpret_cast<std::byte*>(kData) &&
+                          host->context_.data() == reinterpret_cast<std::byte*>(kContext);
+    return in_place ? std::move(host) : nullptr;
+  }
+  std::byte* data() const { return data_.data(); }
+
+  // The state behind the instructions, of which none may fault.
+  const NativeState& run(const std::string& instructions, const NativeState& before) {
+    auto& state = *reinterpret_cast<NativeState*>(context_.data());
+    state = before;
+    const std::string trampoline = make_trampoline(instructions);
+    std::memcpy(code_.writable(), trampoline.data(), trampoline.size());
+    reinterpret_cast<void (*)()>(const_cast<std::byte*>(code_.executable()))();
+    return state;
+  }
+
+ private:
+  explicit HostProcessor(sys::CodeMemory code) : code_(std::move(code)) {}
+  FixedPages data_{kData, kDataBytes, PROT_READ | PROT_WRITE};
+  FixedPages context_{kContext, 8192, PROT_READ | PROT_WRITE};
+  sys::CodeMemory code_;
+};
 
 class ProcessorTest : public testing::TestWithParam<Tiers> {
  protected:
@@ -239,6 +259,8 @@ class ProcessorTest : public testing::TestWithParam<Tiers> {
     auto engine = make_soft_vcpu(*memory_, machine_, GetParam());
     ASSERT_TRUE(engine);
     engine_ = std::move(*engine);
+    host_ = HostProcessor::create();
+    ASSERT_TRUE(host_);
     // Linear kData to kGuestData, and the code's page to itself.
     put(kGuestTables, kGuestTables + 0x1003);
     put(kGuestTables + 0x1000, kGuestTables + 0x2003);
@@ -283,7 +305,23 @@ class ProcessorTest : public testing::TestWithParam<Tiers> {
     return native;
   }
 
-  NullMachine machine_;
+  // Executes `known` and `instructions` in the guest, then the latter on the host, each on the guest's data
+  // as it is now. Nothing where they fault in the guest: the host is not asked then.
+  std::optional<NativeState> run_on_both(const std::string& instructions, const NativeState& before,
+                                         const std::string& known = "") {
+    const std::string program = known + instructions + "\xf4";  // HLT
+    EXPECT_TRUE(memory_->write(guest::Gpa{kGuestCode}, std::as_bytes(std::span(program))));
+    engine_->guest_memory_written(guest::Gpa{kGuestCode}, program.size());
+    std::memcpy(host_->data(), guest_data().data(), kDataBytes);
+    set_state(before);
+    const auto exit = engine_->run();
+    EXPECT_TRUE(exit);
+    if (!exit || !std::holds_alternative<Halt>(*exit)) return std::nullopt;
+    return host_->run(instructions, before);
+  }
+
+  EmptyMachine machine_;
+  std::unique_ptr<HostProcessor> host_;
   std::optional<guest::GuestMemory> memory_;
   std::unique_ptr<VcpuEngine> engine_;
 };
@@ -380,13 +418,6 @@ void expect_equal(const NativeState& native, const NativeState& after, std::uint
 
 TEST_P(ProcessorTest, AgreesWithTheProcessorOnRandomInstructions) {
   if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "the trampoline needs a processor with AVX";
-  const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
-  const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
-  ASSERT_EQ(data.data(), reinterpret_cast<std::byte*>(kData));
-  ASSERT_EQ(context.data(), reinterpret_cast<std::byte*>(kContext));
-  auto code = sys::CodeMemory::create(4096);
-  ASSERT_TRUE(code);
-  auto& native = *reinterpret_cast<NativeState*>(context.data());
   Generator generator(seed());
   unsigned compared = 0;
   for (unsigned round = 0; compared < 20000 && round < 2'000'000; ++round) {
@@ -394,22 +425,13 @@ TEST_P(ProcessorTest, AgreesWithTheProcessorOnRandomInstructions) {
     const NativeState before = random_state(generator);
     // NOT BYTE [RBX], twice: half of the time the TLB knows the page already.
     const std::string known = generator.below(2) == 0 ? "\xf6\x13\xf6\x13" : "";
-    const std::string program = known + sequence.code + "\xf4";  // HLT
-    ASSERT_TRUE(memory_->write(guest::Gpa{kGuestCode}, std::as_bytes(std::span(program))));
-    engine_->guest_memory_written(guest::Gpa{kGuestCode}, program.size());
     for (std::byte& byte : guest_data()) byte = static_cast<std::byte>(generator.bits());
-    std::memcpy(data.data(), guest_data().data(), kDataBytes);
-    set_state(before);
-    const auto exit = engine_->run();
-    ASSERT_TRUE(exit);
-    if (!std::holds_alternative<Halt>(*exit)) continue;  // it faults: the processor is not asked
-    native = before;
-    const std::string trampoline = make_trampoline(sequence.code);
-    std::memcpy(code->writable(), trampoline.data(), trampoline.size());
-    reinterpret_cast<void (*)()>(const_cast<std::byte*>(code->executable()))();
-    expect_equal(native, state_of_engine(), sequence.flags,
-                 fmt::format("{}(round {}, flags {:x})", in_hex(program), round, before.flags));
-    ASSERT_EQ(std::memcmp(guest_data().data(), data.data(), kDataBytes), 0) << in_hex(program) << " memory";
+    const auto native = run_on_both(sequence.code, before, known);
+    if (!native) continue;
+    const std::string program = in_hex(known + sequence.code);
+    expect_equal(*native, state_of_engine(), sequence.flags,
+                 fmt::format("{}(round {}, flags {:x})", program, round, before.flags));
+    ASSERT_EQ(std::memcmp(guest_data().data(), host_->data(), kDataBytes), 0) << program << " memory";
     if (HasFailure()) return;
     ++compared;
   }
@@ -425,38 +447,25 @@ std::string x87_program(unsigned opcode, unsigned modrm) {
 }
 
 TEST_P(ProcessorTest, AgreesWithTheProcessorOnX87) {
-  const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
-  const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
-  auto code = sys::CodeMemory::create(4096);
-  ASSERT_TRUE(code);
-  auto& native = *reinterpret_cast<NativeState*>(context.data());
   Generator generator(20261124);
+  unsigned compared = 0;
   for (unsigned round = 0; round < 8 * 64 * 4; ++round) {
     const unsigned opcode = 0xd8 + round / 4 / 64, modrm = 0xc0 + round / 4 % 64;
-    const std::string instruction = x87_program(opcode, modrm);
-    const std::string program = instruction + "\xf4";
-    NativeState before = random_state(generator);
-    ASSERT_TRUE(memory_->write(guest::Gpa{kGuestCode}, std::as_bytes(std::span(program))));
-    engine_->guest_memory_written(guest::Gpa{kGuestCode}, program.size());
+    const NativeState before = random_state(generator);
     const double operands[2] = {static_cast<double>(generator.below(9)) - 3.25,
                                 1.0 / (1 + generator.below(99))};
     std::memcpy(guest_data().data() + 2048, operands, sizeof operands);
-    std::memcpy(data.data(), guest_data().data(), kDataBytes);
-    set_state(before);
-    const auto exit = engine_->run();
-    ASSERT_TRUE(exit);
-    if (!std::holds_alternative<Halt>(*exit)) continue;
-    native = before;
-    const std::string trampoline = make_trampoline(instruction);
-    std::memcpy(code->writable(), trampoline.data(), trampoline.size());
-    reinterpret_cast<void (*)()>(const_cast<std::byte*>(code->executable()))();
-    EXPECT_EQ(std::memcmp(guest_data().data() + 2112, data.data() + 2112, 64), 0)
+    const auto native = run_on_both(x87_program(opcode, modrm), before);
+    if (!native) continue;
+    ++compared;
+    EXPECT_EQ(std::memcmp(guest_data().data() + 2112, host_->data() + 2112, 64), 0)
         << fmt::format("{:02x} {:02x} of {} {}", opcode, modrm, operands[0], operands[1]);
-    EXPECT_EQ(engine_->state().gpr[0] & 0xffff, native.gpr[0] & 0xffff)
+    EXPECT_EQ(engine_->state().gpr[0] & 0xffff, native->gpr[0] & 0xffff)
         << fmt::format("{:02x} {:02x}", opcode, modrm);
-    EXPECT_EQ((engine_->state().rflags ^ native.flags) & 0x45, 0u)
+    EXPECT_EQ((engine_->state().rflags ^ native->flags) & 0x45, 0u)
         << fmt::format("{:02x} {:02x}", opcode, modrm);
   }
+  EXPECT_GT(compared, 1500u);
 }
 
 // A control word, two doubles on the stack, one instruction with [rbx + 32], then as above.
@@ -475,21 +484,12 @@ bool holds_addresses(unsigned opcode, unsigned extension) {
 }
 
 TEST_P(ProcessorTest, AgreesWithTheProcessorOnX87WithMemory) {
-  const FixedPages data(kData, kDataBytes, PROT_READ | PROT_WRITE);
-  const FixedPages context(kContext, 8192, PROT_READ | PROT_WRITE);
-  auto code = sys::CodeMemory::create(4096);
-  ASSERT_TRUE(code);
-  auto& native = *reinterpret_cast<NativeState*>(context.data());
   Generator generator(20261125);
   unsigned compared = 0;
   for (unsigned round = 0; round < 8 * 8 * 64; ++round) {
     const unsigned opcode = 0xd8 + round / 8 % 8, extension = round % 8;
     if (holds_addresses(opcode, extension)) continue;
-    const std::string instruction = x87_memory_program(opcode, extension);
-    const std::string program = instruction + "\xf4";
-    NativeState before = random_state(generator);
-    ASSERT_TRUE(memory_->write(guest::Gpa{kGuestCode}, std::as_bytes(std::span(program))));
-    engine_->guest_memory_written(guest::Gpa{kGuestCode}, program.size());
+    const NativeState before = random_state(generator);
     std::byte* const place = guest_data().data() + 2048;
     for (unsigned i = 0; i < 128; ++i) place[i] = static_cast<std::byte>(generator.bits());
     const double operands[2] = {static_cast<double>(generator.below(9)) - 3.25,
@@ -509,18 +509,11 @@ TEST_P(ProcessorTest, AgreesWithTheProcessorOnX87WithMemory) {
         std::memcpy(place + 32, &narrow, sizeof narrow);
       }
     }
-    std::memcpy(data.data(), guest_data().data(), kDataBytes);
-    set_state(before);
-    const auto exit = engine_->run();
-    ASSERT_TRUE(exit);
-    if (!std::holds_alternative<Halt>(*exit)) continue;
-    native = before;
-    const std::string trampoline = make_trampoline(instruction);
-    std::memcpy(code->writable(), trampoline.data(), trampoline.size());
-    reinterpret_cast<void (*)()>(const_cast<std::byte*>(code->executable()))();
-    EXPECT_EQ(std::memcmp(guest_data().data() + 2048, data.data() + 2048, 128), 0) << fmt::format(
+    const auto native = run_on_both(x87_memory_program(opcode, extension), before);
+    if (!native) continue;
+    EXPECT_EQ(std::memcmp(guest_data().data() + 2048, host_->data() + 2048, 128), 0) << fmt::format(
         "{:02x} /{} control {:x}: {} and {}", opcode, extension, control, operands[0], operands[1]);
-    EXPECT_EQ(engine_->state().gpr[0] & 0xffff, native.gpr[0] & 0xffff)
+    EXPECT_EQ(engine_->state().gpr[0] & 0xffff, native->gpr[0] & 0xffff)
         << fmt::format("{:02x} /{}", opcode, extension);
     ++compared;
   }

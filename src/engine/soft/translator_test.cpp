@@ -14,6 +14,7 @@
 #include <random>
 #include <thread>
 
+#include "engine/soft/machine_fixture.hpp"
 #include "engine/soft/soft_vcpu.hpp"
 #include "x86/bits.hpp"
 
@@ -24,17 +25,6 @@ constexpr std::uint64_t kCode = 0x8000, kTables = 0x10000, kDataAt = 0x100000, k
 constexpr std::size_t kCodeBytes = 256, kDataBytes = 8192;
 constexpr unsigned kPrograms = 3000;
 constexpr std::chrono::milliseconds kPatience{200};
-
-class SilentMachine final : public Machine {
- public:
-  bool interrupt_pending() override { return false; }
-  std::optional<std::uint8_t> take_interrupt() override { return std::nullopt; }
-  std::uint64_t task_priority() override { return 0; }
-  void set_task_priority(std::uint64_t) override {}
-  bool read_msr(std::uint32_t, std::uint64_t&) override { return false; }
-  bool write_msr(std::uint32_t, std::uint64_t) override { return false; }
-  CpuidResult cpuid(std::uint32_t, std::uint32_t) override { return {}; }
-};
 
 // One processor with its own memory; the first 2 MiB are mapped where they are.
 class Side {
@@ -91,7 +81,7 @@ class Side {
     std::memcpy(bytes(address, sizeof value).data(), &value, sizeof value);
   }
 
-  SilentMachine machine_;
+  EmptyMachine machine_;
   guest::GuestMemory memory_;
   std::unique_ptr<VcpuEngine> engine_;
 };

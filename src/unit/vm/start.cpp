@@ -151,27 +151,25 @@ std::string ending_file(const InstancePaths& paths) { return paths.state + "/end
 std::string console_file(const InstancePaths& paths) { return paths.state + "/console.log"; }
 
 Result<Launched> start_machine(const UnitConfig& config, const InstancePaths& paths, const Stdio& stdio) {
-  const auto prepare = [&]() -> Result<Launched> {
-    Parts parts = TRY(make_parts(config, paths, stdio));
-    const auto cgroup = TRY(make_cgroup(config));
-    Launched launched{
-        .pid = TRY(spawn_monitor(parts, stdio)), .pidfd = {}, .terminal = std::move(parts.terminal)};
-    parts.theirs.reset();
-    parts.slave.reset();
-    auto going = start_process(launched.pid, cgroup.get(), parts);
-    auto pidfd = sys::open_pidfd(launched.pid);
-    if (going && !pidfd) going = fail(pidfd.error());
-    Result<void> started = going ? Result<void>() : fail(isolate::before_program(going.error()));
-    if (going) started = await_start(parts.starter.get());
-    if (started) {
-      launched.pidfd = *std::move(pidfd);
-      return launched;
-    }
-    if (pidfd) static_cast<void>(sys::send_signal(pidfd->get(), SIGKILL));
-    static_cast<void>(sys::reap(launched.pid, true));
-    return fail(started.error());
-  };
-  return prepare();
+  Parts parts = TRY(make_parts(config, paths, stdio));
+  const auto cgroup = TRY(make_cgroup(config));
+  Launched launched{
+      .pid = TRY(spawn_monitor(parts, stdio)), .pidfd = {}, .terminal = std::move(parts.terminal)};
+  parts.theirs.reset();
+  parts.slave.reset();
+  auto going = start_process(launched.pid, cgroup.get(), parts);
+  auto pidfd = sys::open_pidfd(launched.pid);
+  if (going && !pidfd) going = fail(pidfd.error());
+  Result<void> started = going ? Result<void>() : fail(isolate::before_program(going.error()));
+  if (going) started = await_start(parts.starter.get());
+  if (started) {
+    launched.pidfd = *std::move(pidfd);
+    return launched;
+  }
+  if (pidfd) static_cast<void>(sys::send_signal(pidfd->get(), SIGKILL));
+  parts.starter.reset();  // ends it where the signal could not be sent
+  static_cast<void>(sys::reap(launched.pid, true));
+  return fail(started.error());
 }
 
 }  // namespace berth::unit

@@ -8,6 +8,14 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
+def failing_criu(container, script: str = ""):
+    """Stands for a CRIU that gives up: no real one can be made to at will."""
+    program = container.bundle / "criu"
+    program.write_text(f"#!/bin/sh\n{script}\nexit 1\n")
+    program.chmod(0o755)
+    return "--criu", program
+
+
 @pytest.mark.needs("criu is named")
 def test_a_criu_that_is_not_there(container, images):
     container.started()
@@ -19,23 +27,18 @@ def test_a_criu_that_is_not_there(container, images):
 @pytest.mark.needs("criu is named")
 def test_a_criu_that_fails(container, images):
     """What it was told and what it said is passed on, and the container goes on."""
-    fake = container.bundle / "criu"
-    fake.write_text('#!/bin/sh\nwhile [ "$1" != --work-dir ]; do shift; done\necho "(0.1) Error (criu/x.c:1): no harbour" > $2/dump.log\nexit 1\n')
-    fake.chmod(0o755)
+    criu = failing_criu(container, 'while [ "$1" != --work-dir ]; do shift; done; echo "(0.1) Error (criu/x.c:1): no harbour" > $2/dump.log')
     container.started()
-    said = container.runtime.fails("checkpoint", "--image-path", images, container.id, options=("--criu", fake))
+    said = container.runtime.fails("checkpoint", "--image-path", images, container.id, options=criu)
     assert "no harbour" in said and str(images) in said
     assert container.status == "running"
 
 
 @pytest.mark.needs("criu is named")
 def test_a_failed_restore_leaves_nothing(container, images):
-    fake = container.bundle / "criu"
-    fake.write_text("#!/bin/sh\nexit 1\n")
-    fake.chmod(0o755)
     images.mkdir()
     container.save()
-    container.runtime.fails("restore", "--bundle", container.bundle, "--image-path", images, container.id, options=("--criu", fake))
+    container.runtime.fails("restore", "--bundle", container.bundle, "--image-path", images, container.id, options=failing_criu(container))
     container.runtime.fails("state", container.id)
 
 
