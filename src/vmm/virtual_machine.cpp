@@ -23,9 +23,13 @@ VirtualMachine::VirtualMachine(const guest::GuestMemory& memory, std::uint64_t t
                 if (!vcpus_.empty()) vcpus_.front()->pic_pin(high);
               }}) {}
 
+// Every thread ends before anything that it may reach: devices and timers interrupt the processors, and
+// tell them what was written.
 VirtualMachine::~VirtualMachine() {
   for (const auto& vcpu : vcpus_) vcpu->stop();
   for (const auto& vcpu : vcpus_) vcpu->join();
+  virtio_.clear();
+  timers_.stop();
 }
 
 Result<void> VirtualMachine::add_processors(engine::Backend& backend, unsigned count) {

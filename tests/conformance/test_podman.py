@@ -174,7 +174,9 @@ def test_exec_detached(podman, idle):
 
 
 def test_exec_at_a_terminal(podman, idle):
-    person = podman.terminal("exec", "--interactive", "--tty", idle, "sh", "-c", "stty size; read line; echo got $line; exit 4")
+    # podman tells conmon the size once the program runs.
+    script = "until stty size | grep -v ^0; do sleep 0.1; done; read line; echo got $line; exit 4"
+    person = podman.terminal("exec", "--interactive", "--tty", idle, "sh", "-c", script)
     person.expect("24 80")
     person.type("hello\n")
     person.expect("got hello")

@@ -73,16 +73,19 @@ class LeakCheck:
     def __init__(self, root: pathlib.Path):
         self.root = pathlib.Path(root)
         self.before = snapshot(self.root)
+        self.entries_before = set(self._entries())
 
     def leaked(self) -> list[str]:
         extra = snapshot(self.root).minus(self.before)
         found = [f"mount {mount}" for mount in extra.mounts] + [f"cgroup {path}" for path in self._own(extra.cgroups)]
         found += [f"process {pid}: {words}" for pid, words in extra.processes]
-        found += [f"row {row}" for row in rows_of(self.root)]
+        return found + [entry for entry in self._entries() if entry not in self.entries_before]
+
+    def _entries(self) -> list[str]:
+        """What the root says of its instances."""
         instances = self.root / "instances"
-        if instances.is_dir():
-            found += [f"directory {path}" for path in instances.iterdir()]
-        return found
+        directories = instances.iterdir() if instances.is_dir() else []
+        return [f"row {row}" for row in rows_of(self.root)] + [f"directory {path}" for path in directories]
 
     def _own(self, paths: set) -> list:
         """Of all units' groups those whose instance this root's database has known (other roots may be busy)."""

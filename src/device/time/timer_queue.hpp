@@ -17,6 +17,8 @@ class TimerQueue final : public Timers {
   ~TimerQueue() override;
   std::uint64_t now_ns() const override;
   std::unique_ptr<Timer> make(std::function<void()> expired) override;
+  // Once it returns no callback runs, and none will.
+  void stop();
 
  private:
   class Entry;

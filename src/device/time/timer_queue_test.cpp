@@ -41,6 +41,23 @@ TEST(TimerQueue, FiresInOrderAndNotBeforeItsTime) {
   EXPECT_FALSE(early);
 }
 
+TEST(TimerQueue, NothingFiresOnceStopped) {
+  TimerQueue queue;
+  std::atomic<bool> began{false}, ended{false}, late{false};
+  const auto slow = queue.make([&] {
+    began = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ended = true;
+  });
+  const auto next = queue.make([&] { late = true; });
+  slow->arm(queue.now_ns());
+  next->arm(queue.now_ns() + 10'000'000);
+  ASSERT_TRUE(eventually([&] { return began.load(); }));
+  queue.stop();
+  EXPECT_TRUE(ended);
+  EXPECT_FALSE(late);
+}
+
 TEST(TimerQueue, ADisarmedTimerStaysSilent) {
   TimerQueue queue;
   std::atomic<int> fired{0};
