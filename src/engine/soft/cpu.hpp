@@ -63,6 +63,7 @@ struct Cpu : CodeContext {
   std::uint64_t ip_mask = ~std::uint64_t{0};
   Tlb* tlb = nullptr;  // of data accesses at this privilege
   Tlb* code_tlb = nullptr;
+  LargePages large_pages;          // of all TLBs
   std::uint64_t system_flags = 2;  // RFLAGS without the arithmetic ones
   std::uint8_t cpl = 0;
   std::uint8_t barred_units = 0;  // x86::Unit whose instructions fault now, as a bit set

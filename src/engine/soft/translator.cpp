@@ -18,7 +18,9 @@ void forget_everything(Cpu& cpu) {
 }
 
 void remember(Cpu& cpu, std::uint64_t rip, const Block& block) {
-  cpu.tlb->jumps[Tlb::jump_index(rip)] = {.rip = rip, .code = block.code_loading_flags};
+  const unsigned i = Tlb::index(rip);
+  const bool is_known = cpu.code_tlb->entries[i].execute == (rip & kPageMask);
+  cpu.tlb->remember_jump(rip, block.code_loading_flags, is_known && cpu.code_tlb->origins[i].global);
 }
 
 // Goes on in the code of the block that `op` begins, where there is some for the state at hand; else leaves
