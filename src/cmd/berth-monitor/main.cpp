@@ -8,6 +8,7 @@
 #include "node/monitor/monitor.hpp"
 #include "node/monitor/spawn.hpp"
 #include "sys/memory.hpp"
+#include "sys/own_program.hpp"
 
 namespace {
 
@@ -19,6 +20,10 @@ constexpr std::size_t kHeapBytes = 256 << 10;  // of a start, measured
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const auto hidden = berth::sys::run_out_of_reach({argv, argv + argc + 1}); !hidden) {
+    std::fputs(hidden.error().message.c_str(), stderr);
+    return 125;
+  }
   auto task = berth::node::parse_monitor_arguments({argv + 1, argv + argc});
   if (!task) {
     std::fputs("berth-monitor: started by berth itself, of no use by hand\n", stderr);

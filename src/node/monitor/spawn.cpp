@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "node/protocol.hpp"
 #include "sys/message_socket.hpp"
+#include "sys/own_program.hpp"
 #include "sys/spawn.hpp"
 
 namespace berth::node {
@@ -41,6 +42,8 @@ Result<void> await_start(MonitorLink& link) {
 
 Result<MonitorLink> spawn_monitor(const Paths& paths, const std::string& id, sys::Fd lock, MonitorMode mode) {
   const std::string program = TRY(sys::sibling_program("berth-monitor"));
+  // It stays in its container as --init, and its child is what a hostile image may get started once more.
+  const sys::Fd hidden = TRY(sys::out_of_reach(program));
   auto [ours, theirs] = TRY(sys::socket_pair(SOCK_SEQPACKET));
   const sys::Fd nothing = TRY(sys::open("/dev/null", O_RDWR));
   const sys::Fd complaints =
@@ -50,10 +53,11 @@ Result<MonitorLink> spawn_monitor(const Paths& paths, const std::string& id, sys
                                           {complaints.get(), 2},
                                           {lock.get(), kLockFd},
                                           {theirs.get(), kStarterFd}},
+                                  .program_file = hidden.get(),
                                   .new_session = true};
   MonitorLink link;
-  auto monitor = sys::spawn(
-      program, {"berth-monitor", paths.root, paths.run, id, std::string(mode_word(mode))}, options);
+  auto monitor =
+      sys::spawn(program, {program, paths.root, paths.run, id, std::string(mode_word(mode))}, options);
   // Not the launch's NotFound or PermissionDenied, which would speak of the workload's program.
   if (!monitor) return fail(Code::Internal, monitor.error().message);
   link.monitor = *monitor;
