@@ -11,16 +11,24 @@ IMAGE = "localhost/busybox:latest"
 pytestmark = pytest.mark.usefixtures("as_root", "no_leaks")
 
 
-def change(program: str) -> set[int]:
-    """What the kernel says to a writer and to a change of mode; the mode is the one that the file has."""
-    errors = set()
-    for attempt in (lambda: os.open(program, os.O_WRONLY | os.O_APPEND), lambda: os.chmod(program, os.stat(program).st_mode & 0o7777)):
-        try:
-            attempt()
-            errors.add(0)
-        except OSError as error:
-            errors.add(error.errno)
-    return errors
+class Held:
+    """A process's program, got hold of while it runs, as an attacker does: the kernel lets nobody write to a running one."""
+
+    def __init__(self, pid):
+        self.file = os.open(f"/proc/{pid}/exe", os.O_PATH)
+
+    def change(self) -> set[int]:
+        """What the kernel says to a writer and to a change of mode; the mode is the one that the file has."""
+        program = f"/proc/self/fd/{self.file}"
+        errors = set()
+        for attempt in (lambda: os.open(program, os.O_WRONLY | os.O_APPEND), lambda: os.chmod(program, os.stat(program).st_mode & 0o7777)):
+            try:
+                attempt()
+                errors.add(0)
+            except OSError as error:
+                errors.add(error.errno)
+        os.close(self.file)
+        return errors
 
 
 def test_init_is_out_of_reach(shared):
@@ -28,10 +36,10 @@ def test_init_is_out_of_reach(shared):
     try:
         workload = shared.inspect(name)["State"]["Pid"]
         family = [workload, int(pathlib.Path(f"/proc/{workload}/stat").read_text().rpartition(")")[2].split()[1])]
-        init = next(pid for pid in family if pathlib.Path(f"/proc/{pid}/comm").read_text() == "berth-init\n")
-        assert change(f"/proc/{init}/exe") == {errno.EROFS}
+        init = Held(next(pid for pid in family if pathlib.Path(f"/proc/{pid}/comm").read_text() == "berth-init\n"))
     finally:
         shared("rm", "-f", name)
+    assert init.change() == {errno.EROFS}
 
 
 def test_exec_of_berth_itself_is_out_of_reach(shared):
@@ -39,16 +47,16 @@ def test_exec_of_berth_itself_is_out_of_reach(shared):
     name = shared("run", "-d", IMAGE, "sh", "-c", "ln -s /proc/self/exe /bin/disguise; mkfifo /pipe; echo ready; sleep 1000").stdout.strip()
     try:
         wait_until(lambda: "ready" in shared("logs", name).stdout)
-        # Berth in the container: it waits for the standard input that it is to hand on to an instance.
-        entering = shared.start("exec", "-i", name, "/bin/disguise", "image", "load")
+        # Berth in the container: it waits for a writer of the pipe, for ever.
+        entering = shared.start("exec", "-i", name, "/bin/disguise", "run", "--env-file", "/pipe", "none")
         try:
-            seen = wait_until(lambda: programs_named("disguise"))
-            assert change(f"/proc/{seen[0]}/exe") == {errno.EROFS}
+            berth = Held(wait_until(lambda: programs_named("disguise"))[0])
         finally:
             entering.stdin.close()
             entering.wait(20)
     finally:
         shared("rm", "-f", name)
+    assert berth.change() == {errno.EROFS}
 
 
 def programs_named(name: str) -> list[str]:
