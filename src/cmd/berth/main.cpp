@@ -17,7 +17,8 @@ constexpr std::size_t kHeapBytes = 256 << 10;  // of `berth run`, measured
 [[gnu::constructor(101)]] void prepare() { berth::sys::prepare_for_a_short_run(kHeapBytes); }
 
 // `exec` starts a process in a unit, which must not get to this program's file. The path that the program is
-// called by from then on is where others find berth's own programs.
+// called by from then on is where others find berth's own programs. Taken for `exec` without being it, a
+// command line only starts a little later.
 berth::Result<void> leave_writable_program(char** argv, int argc) {
   const std::string self = TRY(berth::sys::read_link("/proc/self/exe"));
   std::vector<const char*> words(argv, argv + argc + 1);

@@ -232,7 +232,8 @@ std::string make_function(const Usage& usage, const Roles& roles, const std::str
            [&](unsigned n) { code.vector(true, usage.wide, n, context, vector_offset(n)); });
   if (usage.x87) {
     code.state(0, context, offsetof(NativeContext, fx));
-    code.bytes({0xdb, 0xe2});  // fnclex: a pending exception is the guest's, and must not meet the engine
+    code.bytes(
+        {0xdb, 0xe3});  // fninit: what is unmasked or pending is the guest's, and must not meet the host
   }
   std::uint32_t left = saved;
   for (unsigned number = 16; number-- > 0;) {

@@ -5,6 +5,7 @@
 #include <Zydis/Zydis.h>
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <immintrin.h>
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -481,6 +482,33 @@ std::string x87_memory_program(unsigned opcode, unsigned extension) {
 bool holds_addresses(unsigned opcode, unsigned extension) {
   return (opcode == 0xd9 && (extension == 4 || extension == 6)) ||
          (opcode == 0xdd && (extension == 4 || extension == 6));
+}
+
+// What the guest unmasks would otherwise end the host's process at its next use of these units.
+TEST_P(ProcessorTest, LeavesTheHostsFloatingPointAsItWas) {
+  const std::string program =
+      "\xd9\x2b"                          // fldcw [rbx]: all unmasked
+      "\xd9\xe8\xd9\xe8\xd9\xe8\xd9\xe8"  // fld1, until the stack is full
+      "\xd9\xe8\xd9\xe8\xd9\xe8\xd9\xe8"
+      "\x0f\xae\x53\x04"  // ldmxcsr [rbx + 4]: all unmasked
+      "\xf4";             // hlt
+  ASSERT_TRUE(memory_->write(guest::Gpa{kGuestCode}, std::as_bytes(std::span(program))));
+  engine_->guest_memory_written(guest::Gpa{kGuestCode}, program.size());
+  put(kGuestData, 0x0340);
+  NativeState state{.flags = x86::rflags::kOne};
+  state.gpr[3] = kData;
+  set_state(state);
+  const std::uint32_t mxcsr = _mm_getcsr();
+  const auto exit = engine_->run();
+  std::uint16_t control = 0, status = 0;
+  asm volatile("fnstcw %0; fnstsw %1" : "=m"(control), "=m"(status));
+  asm volatile("fninit");  // before anything here computes
+  ASSERT_TRUE(exit);
+  EXPECT_TRUE(std::holds_alternative<Halt>(*exit));
+  EXPECT_EQ(control, 0x37f);
+  EXPECT_EQ(status & 0x3800, 0);  // the top of an empty stack
+  EXPECT_EQ(_mm_getcsr(), mxcsr);
+  EXPECT_EQ(static_cast<unsigned>(engine_->state().xsave[0]), 0x40U);  // and the guest has what it asked for
 }
 
 TEST_P(ProcessorTest, AgreesWithTheProcessorOnX87WithMemory) {
