@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,6 +59,27 @@ int take_terminal(const ChildImage& image) noexcept {
   return 0;
 }
 
+bool is_null_device(const struct stat& info) noexcept {
+  return S_ISCHR(info.st_mode) && info.st_rdev == ::makedev(1, 3);
+}
+
+// A null device that the launcher handed on is the host's, on a mount that is nowhere in the container, where
+// CRIU cannot find it again; the container's own does as well. Where it has none, the host's stays.
+int take_own_null_device() noexcept {
+  int own = -1;
+  int error = 0;
+  for (int fd = 0; fd < 3 && error == 0; ++fd) {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0 || !is_null_device(info)) continue;
+    if (own < 0 && ::lstat("/dev/null", &info) == 0 && is_null_device(info))
+      own = ::open("/dev/null", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (own < 0 || ::fstat(own, &info) != 0 || !is_null_device(info)) break;
+    if (::dup2(own, fd) < 0) error = errno;
+  }
+  if (own >= 0) ::close(own);
+  return error;
+}
+
 int take_descriptors(const Stdio& stdio) noexcept {
   int moved[3];
   // First out of the way of 0-2, so that none is overwritten before it has been copied.
@@ -68,7 +90,7 @@ int take_descriptors(const Stdio& stdio) noexcept {
   for (int fd = 0; fd < 3; ++fd) {
     if (::dup2(moved[fd], fd) < 0) return errno;
   }
-  return 0;
+  return take_own_null_device();
 }
 
 // Tries the candidates as execvp(3) does: on past those that are missing, EACCES if one was there but not

@@ -80,6 +80,7 @@ class DebianKernel:
     """linux-image-cloud-amd64 as apt-get gives it, unpacked once below build/cache."""
 
     def __init__(self, root: pathlib.Path):
+        self.root = root
         self.bzimage = next((root / "boot").glob("vmlinuz-*"))
         self.modules = {path.name: path for path in root.rglob("*.ko")}
 

@@ -47,6 +47,13 @@ def test_a_directory_that_is_not_there_is_made(container):
     assert container.output("pwd") == "/some/deep/place\n"
 
 
+def test_a_null_device_handed_on_becomes_the_containers_own(container):
+    """The host's is on a mount that the container does not have: CRIU could not find it again."""
+    container.started("sh", "-c", "stat -Lc %d:%i /dev/null /proc/self/fd/0 > /seen").wait_stopped()
+    seen = (container.rootfs / "seen").read_text().split()
+    assert len(seen) == 2 and seen[0] == seen[1]
+
+
 @pytest.mark.parametrize("value", [None, 0o077, 0o002])
 @pytest.mark.needs("umask")
 def test_umask(container, value):
