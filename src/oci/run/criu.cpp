@@ -1,14 +1,17 @@
 #include "oci/run/criu.hpp"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "base/text.hpp"
 #include "sys/fd.hpp"
+#include "sys/process.hpp"
 
 namespace berth::oci {
 namespace {
@@ -32,6 +35,22 @@ void add_common(const CriuOptions& options, const Spec& spec, const char* log, W
   if (!spec.wishes.criu_config.empty()) words.insert(words.end(), {"--config", spec.wishes.criu_config});
 }
 
+// Namespaces that stay outside of the images, and what these call them: runc's words, so that each restores
+// the other's.
+struct Outside {
+  int kind;
+  const char* file;  // in /proc/PID/ns
+  const char* name;
+};
+constexpr std::array kOutside = {Outside{CLONE_NEWNET, "net", "extRootNetNS"},
+                                 Outside{CLONE_NEWPID, "pid", "extRootPidNS"}};
+
+const Outside* outside(const Namespace& entry) {
+  const auto found = std::find_if(kOutside.begin(), kOutside.end(),
+                                  [&](const Outside& known) { return known.kind == entry.kind; });
+  return entry.path.empty() || found == kOutside.end() ? nullptr : &*found;
+}
+
 void add_external(const std::string& destination, const std::string& value, Words& words) {
   words.insert(words.end(), {"--external", fmt::format("mnt[{}]:{}", destination, value)});
 }
@@ -44,12 +63,16 @@ Result<void> check_criu_can(const Spec& spec) {
         Code::FailedPrecondition,
         "process.terminal: the terminal's other end is another program's, which CRIU cannot make again");
   for (const Namespace& entry : spec.platform.namespaces.list) {
-    if (entry.path.empty()) continue;
+    if (entry.path.empty() || outside(entry) != nullptr) continue;
     return fail(Code::FailedPrecondition,
                 fmt::format("linux.namespaces: {} is not the container's own: it cannot be written to files",
                             entry.path));
   }
   return {};
+}
+
+std::string source_of(const isolate::MountRequest& mount, const std::string& bundle) {
+  return mount.source.starts_with('/') ? mount.source : fmt::format("{}/{}", bundle, mount.source);
 }
 
 Words dump_command(const CriuOptions& options, const Dump& dump, const Spec& spec, const State& state,
@@ -61,28 +84,49 @@ Words dump_command(const CriuOptions& options, const Dump& dump, const Spec& spe
   for (const auto& mount : spec.mounts) {
     if (mount.options.bind) add_external(mount.destination, mount.destination, words);
   }
+  for (const Namespace& entry : spec.platform.namespaces.list) {
+    const Outside* kept = outside(entry);
+    if (kept == nullptr) continue;
+    // What its process is in, and not what the path leads to by now: "net:[4026531840]".
+    std::string inode = sys::read_link(fmt::format("/proc/{}/ns/{}", state.pid, kept->file)).value_or("");
+    std::erase(inode, ':');
+    words.insert(words.end(), {"--external", fmt::format("{}:{}", inode, kept->name)});
+  }
   if (dump.leave_running && !dump.pre_dump) words.emplace_back("--leave-running");
   if (dump.pre_dump || !options.parent_dir.empty()) words.emplace_back("--track-mem");
   if (!options.parent_dir.empty()) words.insert(words.end(), {"--prev-images-dir", options.parent_dir});
   return words;
 }
 
+Result<std::vector<InheritedNamespace>> open_outside(const Spec& spec) {
+  std::vector<InheritedNamespace> opened;
+  for (const Namespace& entry : spec.platform.namespaces.list) {
+    const Outside* kept = outside(entry);
+    if (kept == nullptr) continue;
+    sys::Fd fd = TRY_DURING("linux.namespaces", sys::open(entry.path, O_RDONLY));
+    TRY_DURING(fmt::format("linux.namespaces: {}", entry.path), sys::check_namespace(fd.get(), entry.kind));
+    opened.push_back({std::move(fd), kept->name});
+  }
+  return opened;
+}
+
 Words restore_command(const CriuOptions& options, const Spec& spec, const std::string& bundle,
-                      const std::string& root, const std::string& pid_file, const Words& pipes) {
+                      const std::string& root, const std::string& pid_file, const Words& pipes,
+                      const std::vector<InheritedNamespace>& namespaces) {
   Words words = {options.program,     "restore",   "--restore-detached",
                  "--restore-sibling", "--pidfile", pid_file};
   add_common(options, spec, kRestoreLog, words);
   words.insert(words.end(), {"--root", root});
   for (const auto& mount : spec.mounts) {
     if (!mount.options.bind) continue;
-    const std::string& source = mount.source;
-    add_external(mount.destination, source.starts_with('/') ? source : fmt::format("{}/{}", bundle, source),
-                 words);
+    add_external(mount.destination, source_of(mount, bundle), words);
   }
   for (std::size_t fd = 0; fd < std::min<std::size_t>(pipes.size(), 3); ++fd) {
     if (pipes[fd].starts_with("pipe:"))
       words.insert(words.end(), {"--inherit-fd", fmt::format("fd[{}]:{}", fd, pipes[fd])});
   }
+  for (const InheritedNamespace& kept : namespaces)
+    words.insert(words.end(), {"--inherit-fd", fmt::format("fd[{}]:{}", kept.fd.get(), kept.name)});
   return words;
 }
 

@@ -7,6 +7,7 @@
 #include "base/result.hpp"
 #include "oci/spec/spec.hpp"
 #include "oci/state/state.hpp"
+#include "sys/fd.hpp"
 
 namespace berth::oci {
 
@@ -28,17 +29,29 @@ struct Dump {
   bool pre_dump = false;
 };
 
+// A namespace of somebody else's that a restored container is in, and its name in the images.
+struct InheritedNamespace {
+  sys::Fd fd;
+  std::string name;
+};
+
 // FailedPrecondition for what CRIU could not make again: a terminal (its other end is not ours), a namespace
-// that is somebody else's.
+// that is somebody else's (a network or process namespace may be: it is left out of the images).
 Result<void> check_criu_can(const Spec& spec);
+
+// A bind mount's source on the host; a relative one is below the bundle.
+std::string source_of(const isolate::MountRequest& mount, const std::string& bundle);
 
 // `freezer`: the group's directory by which it is stopped meanwhile; "": none.
 std::vector<std::string> dump_command(const CriuOptions& options, const Dump& dump, const Spec& spec,
                                       const State& state, const std::string& freezer);
+// Those of the configuration that the images do not have. An error where the path is not such a namespace.
+Result<std::vector<InheritedNamespace>> open_outside(const Spec& spec);
 // `root` is a mount of the root file system. `pipes`: what descriptors 0 to 2 were, as readlink(2) tells.
 std::vector<std::string> restore_command(const CriuOptions& options, const Spec& spec,
                                          const std::string& bundle, const std::string& root,
-                                         const std::string& pid_file, const std::vector<std::string>& pipes);
+                                         const std::string& pid_file, const std::vector<std::string>& pipes,
+                                         const std::vector<InheritedNamespace>& namespaces);
 
 // FailedPrecondition where there is no such program, with how to get it.
 Result<std::string> find_criu(const std::string& program);

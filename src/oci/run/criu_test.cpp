@@ -1,6 +1,8 @@
 #include "oci/run/criu.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -49,7 +51,7 @@ TEST(Criu, DumpNamesWhatIsNotTheContainers) {
 TEST(Criu, RestoreSaysWhereTheyAreNow) {
   const CriuOptions options{.program = "criu", .image_dir = "/images", .work_dir = "/work"};
   const auto words = restore_command(options, spec_with_binds(), "/bundle", "/root", "/pid",
-                                     {"/dev/null", "pipe:[7]", "socket:[8]", "pipe:[9]"});
+                                     {"/dev/null", "pipe:[7]", "socket:[8]", "pipe:[9]"}, {});
   EXPECT_TRUE(has(words, {"--external", "mnt[/data]:/host/data"}));
   EXPECT_TRUE(has(words, {"--external", "mnt[/own]:/bundle/own"}));
   EXPECT_TRUE(has(words, {"--inherit-fd", "fd[1]:pipe:[7]"}));
@@ -63,10 +65,29 @@ TEST(Criu, WhatItCannotMakeAgainIsRefused) {
   spec.process.terminal = true;
   EXPECT_FALSE(check_criu_can(spec));
   spec.process.terminal = false;
-  spec.platform.namespaces.list.front().path = "/run/netns/x";
+  spec.platform.namespaces.list = {{CLONE_NEWIPC, "/run/ns/x"}};
   const auto checked = check_criu_can(spec);
   ASSERT_FALSE(checked);
-  EXPECT_NE(checked.error().message.find("/run/netns/x"), std::string::npos);
+  EXPECT_NE(checked.error().message.find("/run/ns/x"), std::string::npos);
+}
+
+TEST(Criu, ANetworkByPathStaysOutside) {
+  Spec spec = spec_with_binds();
+  spec.platform.namespaces.list = {{CLONE_NEWNET, "/proc/self/ns/net"}};
+  EXPECT_TRUE(check_criu_can(spec));
+  State state;
+  state.pid = ::getpid();
+  std::string inode = *sys::read_link("/proc/self/ns/net");
+  std::erase(inode, ':');
+  const CriuOptions options{.program = "criu", .image_dir = "/images"};
+  EXPECT_TRUE(has(dump_command(options, {}, spec, state, ""), {"--external", inode + ":extRootNetNS"}));
+  const auto opened = open_outside(spec);
+  ASSERT_TRUE(opened);
+  const std::string inherited = "fd[" + std::to_string(opened->front().fd.get()) + "]:extRootNetNS";
+  EXPECT_TRUE(has(restore_command(options, spec, "/bundle", "/root", "/pid", {}, *opened),
+                  {"--inherit-fd", inherited}));
+  spec.platform.namespaces.list.front().path = "/proc/self/ns/uts";
+  EXPECT_FALSE(open_outside(spec));
 }
 
 TEST(Criu, AProgramThatIsNotThere) {

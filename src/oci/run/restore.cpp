@@ -2,8 +2,10 @@
 #include <fmt/core.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <optional>
 
@@ -17,6 +19,7 @@
 #include "oci/run/prepare.hpp"
 #include "oci/run/scope.hpp"
 #include "sys/mount.hpp"
+#include "sys/mount_target.hpp"
 #include "sys/process.hpp"
 
 namespace berth::oci {
@@ -33,27 +36,80 @@ Result<std::vector<std::string>> read_descriptors(const std::string& image_dir) 
   return JsonView(json, kDescriptorsFile).as_strings();
 }
 
+struct MountPoint {
+  std::string path;
+  sys::TargetKind kind;
+};
+
+// Where mounts lie in the root file system itself. CRIU makes no such place, and a root that came from
+// elsewhere, or lost its /run, may lack it.
+Result<std::vector<MountPoint>> mount_points_of(const Spec& spec, const std::string& bundle) {
+  std::vector<MountPoint> points;
+  for (const auto& mount : spec.mounts) {
+    const bool nested = std::any_of(spec.mounts.begin(), spec.mounts.end(), [&](const auto& other) {
+      return mount.destination.starts_with(other.destination + "/");
+    });
+    if (nested) continue;
+    auto kind = sys::TargetKind::Directory;
+    if (mount.options.bind) {
+      const auto info = TRY_DURING(mount.field + ".source", sys::stat(source_of(mount, bundle)));
+      if (!S_ISDIR(info.st_mode)) kind = sys::TargetKind::File;
+    }
+    points.push_back({mount.destination, kind});
+  }
+  return points;
+}
+
+int make_mount_points(int root, const std::vector<MountPoint>& points) noexcept {
+  for (const MountPoint& point : points) {
+    int fd = -1;
+    if (const int error = sys::open_target_in(root, point.path.c_str(), {.kind = point.kind}, &fd);
+        error != 0)
+      return error;
+    ::close(fd);
+  }
+  return 0;
+}
+
+// What CRIU needs around it.
+struct Surroundings {
+  std::string root;
+  std::string place;  // where the root file system is mounted for CRIU
+  std::vector<MountPoint> mount_points;
+  std::vector<InheritedNamespace> namespaces;  // stay open to it
+  std::string log;
+};
+
 // CRIU itself runs inside the container's group, so that what it makes is born there, and in a mount
 // namespace in which the root file system is a mount of its own, as it demands.
-Result<void> run_criu(const std::vector<std::string>& command, const std::string& root,
-                      const std::string& place, std::unique_ptr<sys::Cgroup> group, const std::string& log) {
+Result<void> run_criu(const std::vector<std::string>& command, const Surroundings& around,
+                      std::unique_ptr<sys::Cgroup> group) {
   isolate::LaunchPlan plan;
+  for (const InheritedNamespace& kept : around.namespaces) {
+    const int fd = kept.fd.get();
+    plan.kept_descriptors = std::max(plan.kept_descriptors, fd - 2);  // those below it close by themselves
+    plan.then("hand on a namespace", [fd]() noexcept { return ::fcntl(fd, F_SETFD, 0) == 0 ? 0 : errno; });
+  }
   plan.args = command;
   for (char** variable = ::environ; *variable != nullptr; ++variable) plan.env.emplace_back(*variable);
   plan.cgroup = std::move(group);
   plan.new_namespaces = CLONE_NEWNS;
-  plan.root = TRY(isolate::clone_host_path(root, true));
+  plan.root = TRY(isolate::clone_host_path(around.root, true));
   plan.then("make mounts private",
             []() noexcept { return sys::change_mount_at("/", true, 0, 0, MS_PRIVATE); });
-  plan.then(fmt::format("mount the root file system on {}", place),
-            [mount = plan.root.get(), place]() noexcept {
+  plan.then("make the places of its mounts",
+            [mount = plan.root.get(), &points = around.mount_points]() noexcept {
+              return make_mount_points(mount, points);
+            });
+  plan.then(fmt::format("mount the root file system on {}", around.place),
+            [mount = plan.root.get(), &place = around.place]() noexcept {
               const sys::Fd target(::open(place.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
               return target ? sys::attach_mount(mount, target.get()) : errno;
             });
   const auto criu = TRY(isolate::launch(plan, {}));
   const auto code = TRY(sys::reap(criu.pid, true));
   if (code && sys::exit_code_of(*code) == 0) return {};
-  return fail(Code::FailedPrecondition, fmt::format("criu: {} (see {})", errors_in(log), log));
+  return fail(Code::FailedPrecondition, fmt::format("criu: {} (see {})", errors_in(around.log), around.log));
 }
 
 class Restoring {
@@ -68,14 +124,16 @@ class Restoring {
     std::optional<Scope> scope;
     if (request_.options.systemd_cgroup) scope = TRY(Scope::start(prepared_.spec, state_, dir_));
     auto group = TRY(make_group(prepared_.spec, state_));
-    const std::string place = dir_.file(kRootMount);
-    TRY(sys::make_dir(place, 0700));
     const auto& work = options_.work_dir.empty() ? options_.image_dir : options_.work_dir;
-    const auto command = restore_command(options_, prepared_.spec, state_.bundle, place, dir_.file(kPidFile),
-                                         TRY(read_descriptors(options_.image_dir)));
-    TRY_DURING(
-        fmt::format("cannot restore container {}", state_.id),
-        run_criu(command, state_.root, place, std::move(group), fmt::format("{}/{}", work, kRestoreLog)));
+    const Surroundings around{state_.root, dir_.file(kRootMount),
+                              TRY(mount_points_of(prepared_.spec, state_.bundle)),
+                              TRY(open_outside(prepared_.spec)), fmt::format("{}/{}", work, kRestoreLog)};
+    TRY(sys::make_dir(around.place, 0700));
+    const auto command =
+        restore_command(options_, prepared_.spec, state_.bundle, around.place, dir_.file(kPidFile),
+                        TRY(read_descriptors(options_.image_dir)), around.namespaces);
+    TRY_DURING(fmt::format("cannot restore container {}", state_.id),
+               run_criu(command, around, std::move(group)));
     return take_over();
   }
 
