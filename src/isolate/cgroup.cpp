@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "isolate/isolator.hpp"
 
 namespace berth::isolate {
@@ -46,6 +47,7 @@ class ControlGroup final : public Isolator {
 
   Result<void> prepare_exec(const ExecTarget& target, LaunchPlan& plan) const override {
     plan.cgroup = TRY(find_cgroup(target.config));
+    plan.beside = target.pid;
     return {};
   }
 
@@ -95,6 +97,20 @@ Result<std::unique_ptr<sys::Cgroup>> find_cgroup_at(const std::string& path) {
   auto group = sys::Cgroup::open(host, path);
   if (!group && group.error().code == Code::NotFound) return std::unique_ptr<sys::Cgroup>();
   return group;
+}
+
+Result<std::optional<sys::CgroupDir>> group_below(const sys::Cgroup& group, pid_t pid) {
+  constexpr std::size_t kMaxBytes = 64 << 10;
+  const sys::CgroupHost& host = *TRY(cgroup_host());
+  for (const std::string& line :
+       split(TRY(sys::read_file(fmt::format("/proc/{}/cgroup", pid), kMaxBytes)), '\n')) {
+    if (!group.is_v2() || !line.starts_with("0::/")) continue;
+    const std::string its = host.v2_mount + line.substr(3);
+    const std::string directory = group.directories().front();
+    if (its.starts_with(directory + "/"))
+      return sys::CgroupDir::open(directory, its.substr(directory.size() + 1));
+  }
+  return std::nullopt;
 }
 
 const Isolator& cgroup_isolator() {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "isolate/config.hpp"
 #include "sys/cgroup.hpp"
+#include "sys/cgroup_dir.hpp"
 
 namespace berth::isolate {
 
@@ -21,6 +23,9 @@ Result<std::unique_ptr<sys::Cgroup>> find_cgroup(const UnitConfig& config);
 // The control group `path` (relative to the base); null where there is none, or where groups are not ours to
 // make.
 Result<std::unique_ptr<sys::Cgroup>> find_cgroup_at(const std::string& path);
+
+// Under version 2, the group below `group` that process `pid` is in; nothing where it is elsewhere.
+Result<std::optional<sys::CgroupDir>> group_below(const sys::Cgroup& group, pid_t pid);
 
 // What every container may use: the devices of its /dev, terminals, and making (not opening) any node (runc,
 // libcontainer/specconv, AllowedDevices; runtime-spec, "default devices").

@@ -104,6 +104,9 @@ struct LaunchPlan {
   // until then is not counted against the unit's limits. Null: none.
   std::unique_ptr<sys::Cgroup> cgroup;
   bool late_cgroup = false;
+  // Where the group hands controllers on to groups below, and so takes no process (version 2): the child goes
+  // to that of this process, if it is one of those. 0: nowhere.
+  pid_t beside = 0;
 
   sys::Fd root;  // the root file system: a detached mount, or an O_PATH directory; empty: the host's own
   std::shared_ptr<int> host_root;  // the child's descriptor of the host's root, between two of its steps

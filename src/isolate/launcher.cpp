@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstring>
 #include <optional>
 
 #include "base/text.hpp"
+#include "isolate/cgroup.hpp"
 #include "isolate/child_join.hpp"
 #include "sys/channel.hpp"
 #include "sys/idmap.hpp"
@@ -174,14 +176,28 @@ Error program_error(const std::string& program, int error) {
   return {code, error, fmt::format("cannot run {}: {}", program, std::strerror(error))};
 }
 
+namespace {
+
+// As fork(2). Where the group takes no process, a second try is for the one below that plan.beside names.
+pid_t clone_child(const LaunchPlan& plan, int* pidfd) {
+  sys::CloneOptions options{.namespaces = needs_second_process(plan) ? 0 : plan.new_namespaces,
+                            .cgroup = plan.cgroup && !plan.late_cgroup ? plan.cgroup->clone_fd() : -1};
+  const pid_t pid = sys::clone_process(options, pidfd);
+  if (pid != -EBUSY || options.cgroup < 0 || plan.beside == 0) return pid;
+  const auto below = group_below(*plan.cgroup, plan.beside);
+  if (!below || !*below) return pid;
+  options.cgroup = (*below)->fd();
+  return sys::clone_process(options, pidfd);
+}
+
+}  // namespace
+
 Result<LaunchedProcess> launch(LaunchPlan& plan, const Stdio& stdio) {
   BERTH_ASSERT(!plan.args.empty());
   auto [ours, theirs] = TRY(sys::socket_pair(SOCK_SEQPACKET));
   ChildImage image(plan, stdio, theirs.get());
   int pidfd = -1;
-  const sys::CloneOptions options{.namespaces = needs_second_process(plan) ? 0 : plan.new_namespaces,
-                                  .cgroup = plan.cgroup && !plan.late_cgroup ? plan.cgroup->clone_fd() : -1};
-  const pid_t pid = sys::clone_process(options, &pidfd);
+  const pid_t pid = clone_child(plan, &pidfd);
   if (pid < 0) return fail_errno("cannot start a process", -pid);
   if (pid == 0) {
     ours.reset();

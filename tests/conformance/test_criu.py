@@ -1,4 +1,5 @@
-"""berth-oci checkpoint and restore through CRIU on a stock Debian kernel in QEMU: CRIU is particular about the kernel it runs on."""
+"""Checkpoint and restore through CRIU, of berth-oci alone and below podman, on a stock Debian kernel in QEMU: CRIU is particular
+about the kernel it runs on."""
 import json
 import shutil
 
@@ -10,7 +11,7 @@ from paths import BIN
 SETUP = """#!/bin/bash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mkdir -p /tmp/bundle/rootfs/{bin,proc,sys,dev,tmp,data} /tmp/data; cd /tmp
-cp /bin/busybox bundle/rootfs/bin/; for name in sh sleep cat hostname; do ln -s busybox bundle/rootfs/bin/$name; done
+cp /bin/busybox bundle/rootfs/bin/; for name in sh sleep cat grep hostname; do ln -s busybox bundle/rootfs/bin/$name; done
 echo '@CONFIG@' > bundle/config.json
 oci="@OCI@ --root /run/conf"; group=/sys/fs/cgroup/conf/web
 count() { cat data/count; }
@@ -40,6 +41,25 @@ CHECKS = {
         $oci kill web KILL; wait $!; test $? = 137""",
 }
 
+PODMAN_SETUP = """mount -t tmpfs tmpfs /var/lib/containers; podman="podman --cgroup-manager cgroupfs --runtime @OCI@"
+tar -C bundle/rootfs -c . | podman import - localhost/image > /dev/null
+counts='i=0; while :; do i=$((i + 1)); echo $i; sleep 0.2; done'
+last() { $podman logs web | tail -n 1; }
+goes_on() { local before=$(last); sleep 2; test "$(last)" -gt "$before"; }
+running() { test "$($podman inspect -f '{{.State.Running}}' web)" = true; }
+"""
+PODMAN_CHECKS = {
+    "podman: a container counts": '$podman run -d --name web localhost/image /bin/sh -c "$counts" > /dev/null && sleep 2 && goes_on',
+    "podman: checkpoint": "at=$(last) && $podman container checkpoint web > /dev/null && ! running",
+    "podman: restore": '$podman container restore web > /dev/null && running && goes_on && test "$(last)" -gt "$at"',
+    "podman: its network is there": "$podman exec web /bin/sh -c 'grep -q eth0 /proc/net/dev'",
+    "podman: leave running": "$podman container checkpoint --leave-running web > /dev/null && running && goes_on",
+    "podman: export": "$podman container checkpoint --export /tmp/web.tar.gz web > /dev/null && $podman rm web > /dev/null",
+    "podman: import": "$podman container restore --import /tmp/web.tar.gz > /dev/null && running && goes_on",
+    "podman: import once more": "$podman container restore --import /tmp/web.tar.gz --name other > /dev/null && test $($podman ps -q | wc -l) = 2",
+    "podman: remove": "$podman rm -f -t 0 web other > /dev/null && test -z \"$($podman ps -aq)\"",
+}
+
 
 def config() -> dict:
     made = oci.default_config()
@@ -54,11 +74,15 @@ def config() -> dict:
     return made
 
 
+def lines(checks: dict[str, str]) -> list[str]:
+    return [f"if {command}; then echo 'CHECK {name}: ok'; else echo 'CHECK {name}: failed'; fi" for name, command in checks.items()]
+
+
 def test_checkpoint_and_restore():
     if not shutil.which("criu"):
         pytest.skip("no criu (Debian's package criu)")
-    lines = [f"if {command}; then echo 'CHECK {name}: ok'; else echo 'CHECK {name}: failed'; fi" for name, command in CHECKS.items()]
-    setup = SETUP.replace("@CONFIG@", json.dumps(config())).replace("@OCI@", str(BIN / "berth-oci"))
-    output = whole_guest.boot(setup + "\n".join(lines) + "\necho all done\npoweroff -f\n")
-    failed = [name for name in CHECKS if f"CHECK {name}: ok" not in output]
+    setup = SETUP.replace("@CONFIG@", json.dumps(config()))
+    script = "\n".join([setup, *lines(CHECKS), PODMAN_SETUP, *lines(PODMAN_CHECKS), "echo all done", "poweroff -f", ""])
+    output = whole_guest.boot(script.replace("@OCI@", str(BIN / "berth-oci")))
+    failed = [name for name in CHECKS | PODMAN_CHECKS if f"CHECK {name}: ok" not in output]
     assert not failed and "all done" in output, f"{failed}\n{output[-6000:]}"

@@ -15,6 +15,8 @@ from paths import BIN
 BUSYBOX = pathlib.Path("/bin/busybox")
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 V2_CONTROLLERS = CGROUPS / "unified" / "cgroup.controllers"
+V2 = (CGROUPS / "cgroup.controllers").exists()  # version 2 alone
+INSIDE = "/sys/fs/cgroup" if V2 else "/sys/fs/cgroup/pids"  # the container's own group, in its view of one mounted there
 PATH_ENV = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TIMEOUT_S = int(os.environ.get("BERTH_OCI_TIMEOUT_S", "30"))
 # What an ordinary container is given by the clients that people use.
@@ -33,6 +35,28 @@ MOUNTS = [
     {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"]},
     {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]},
 ]
+
+
+# Version 1's file, version 2's, and which of its words.
+LIMITS = {
+    "memory": ("memory.limit_in_bytes", "memory.max", 0),
+    "memory reservation": ("memory.soft_limit_in_bytes", "memory.low", 0),
+    "processes": ("pids.max", "pids.max", 0),
+    "cpu shares": ("cpu.shares", "cpu.weight", 0),
+    "cpu quota": ("cpu.cfs_quota_us", "cpu.max", 0),
+    "cpu period": ("cpu.cfs_period_us", "cpu.max", 1),
+    "processors": ("cpuset.cpus", "cpuset.cpus", 0),
+}
+
+
+def shares(number: int) -> str:
+    """What "cpu shares" become: version 2's weight from 1 to 10000 stands for version 1's 2 to 262144 (runc and crun alike)."""
+    return str(1 + (number - 2) * 9999 // 262142 if V2 else number)
+
+
+def sub_group(path: str) -> str:
+    """How `exec --cgroup` calls a group below the container's."""
+    return path if V2 else f"pids:{path}"
 
 
 def default_config() -> dict:
@@ -256,15 +280,22 @@ class Container:
         return os.readlink(f"/proc/{self.pid}/ns/{kind}")
 
     def cgroup(self, controller: str) -> pathlib.Path:
-        """The container's group in a version 1 hierarchy."""
+        """The container's group: in the controller's version 1 hierarchy, or, where there are none, version 2's."""
         for line in self.proc("cgroup").splitlines():
-            _, controllers, path = line.split(":", 2)
+            number, controllers, path = line.split(":", 2)
+            if V2 and number == "0":
+                return CGROUPS / path.lstrip("/")
             if controller in controllers.split(","):
                 return CGROUPS / controller.removeprefix("name=") / path.lstrip("/")
         raise AssertionError(f"no {controller} hierarchy: {self.proc('cgroup')}")
 
-    def limit(self, controller: str, file: str) -> str:
-        return (self.cgroup(controller) / file).read_text().strip()
+    def file(self, name: str) -> str:
+        """What a file of the container's group says: "memory.max"."""
+        return (self.cgroup(name.split(".")[0]) / name).read_text().strip()
+
+    def limit(self, name: str) -> str:
+        """One of LIMITS, as this host's version of control groups has it."""
+        return self.file(LIMITS[name][0]) if not V2 else self.file(LIMITS[name][1]).split()[LIMITS[name][2]]
 
     def sweep(self) -> None:
         """Removes what a runtime left in the control group trees."""

@@ -12,8 +12,8 @@ import machine
 import pytest
 
 VIRTIOFSD = pathlib.Path("/usr/lib/qemu/virtiofsd")
-MODULES = ("virtio_pci", "virtiofs", "overlay")
-# /run, /tmp and /var/tmp are the guest's own; so is /dev.
+MODULES = ("virtio_pci", "virtiofs", "overlay", "loop", "ext4")
+# /run, /tmp and /var/tmp are the guest's own, so is /dev. The latter two are on a disk: a tmpfs of this kernel cannot shift users.
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -26,10 +26,11 @@ mount -t overlay -o lowerdir=/host,upperdir=/over/upper,workdir=/over/work overl
 for name in proc sys dev; do mount --move /$name /new/$name; done
 mkdir -p /new/dev/pts /new/dev/shm /new/lib/modules
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /new/dev/pts; mount -t tmpfs -o mode=1777 tmpfs /new/dev/shm
-for name in tmp var/tmp; do mount -t tmpfs -o mode=1777 tmpfs /new/$name; done
-mount -t tmpfs -o mode=755 tmpfs /new/run
-mount -t cgroup2 -o nsdelegate cgroup2 /new/sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs /new/run; mkdir /new/run/disk;
 mount --bind /new{modules_tree} /new/lib/modules
+PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot /new /bin/sh -c 'truncate -s 1G /run/image && mkfs.ext4 -q /run/image && mount -o loop /run/image /run/disk'
+for name in tmp var/tmp; do mkdir -p -m 1777 /new/run/disk/$name; mount --bind /new/run/disk/$name /new/$name; done
+mount -t cgroup2 -o nsdelegate cgroup2 /new/sys/fs/cgroup
 cp /run-in-guest /new/run/in-guest
 ifconfig lo up; hostname guest
 exec switch_root /new {start}
@@ -90,8 +91,10 @@ def boot(script: str, *, start: str = "/run/in-guest", timeout_s: int = 300, mem
                    "-chardev", f"socket,id=files,path={socket}", "-device", "vhost-user-fs-pci,chardev=files,tag=host",
                    "-kernel", machine.debian_kernel().bzimage, "-initrd", initramfs,
                    "-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all"]
-        try:
-            output = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False).stdout
-        except subprocess.TimeoutExpired as late:
-            output = (late.stdout or b"") + b"\n(still running after %d s)\n" % timeout_s
-    return output.decode(errors="replace").replace("\r", "")
+        console = socket.parent / "console"
+        with console.open("wb") as out:
+            try:
+                subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=timeout_s, check=False)
+            except subprocess.TimeoutExpired:
+                out.write(b"\n(still running after %d s)\n" % timeout_s)
+        return console.read_text(encoding="utf-8", errors="replace").replace("\r", "")

@@ -109,6 +109,7 @@ Result<void> plan_joins(const State& state, const Spec& spec, isolate::LaunchPla
 // The container's own group, then those below it that were asked for.
 Result<void> plan_groups(const ExecRequest& request, const State& state, isolate::LaunchPlan& plan) {
   if (!state.cgroup.empty()) plan.cgroup = TRY(isolate::find_cgroup_at(state.cgroup));
+  plan.beside = state.pid;
   if (request.cgroups.empty()) return {};
   if (!plan.cgroup)
     return fail(Code::FailedPrecondition, fmt::format("--cgroup: {} has no control group", state.id));

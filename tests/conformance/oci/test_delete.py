@@ -1,6 +1,7 @@
 """`delete` (runtime.md, Delete)."""
 import pathlib
 
+import oci
 import pytest
 from berth import wait_until
 
@@ -69,7 +70,7 @@ def test_control_groups_go(container):
 
 def test_control_groups_made_by_the_container_go(container):
     container.mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev")
-    container.started("sh", "-c", "mkdir -p /sys/fs/cgroup/pids/a/b/c && echo made; sleep 1000")
+    container.started("sh", "-c", f"mkdir -p {oci.INSIDE}/a/b/c && echo made; sleep 1000")
     container.wait_output("made")
     group = container.cgroup("pids")
     assert (group / "a/b/c").is_dir()

@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 
+import oci
 import pytest
 from berth import wait_until
 
@@ -194,14 +195,14 @@ def test_the_system_call_filter_holds(container):
 def test_a_sub_group(container):
     container.started()
     (container.cgroup("pids") / "inner").mkdir()
-    container.exec("sleep", "996", options=("--detach", "--cgroup", "pids:inner"))
+    container.exec("sleep", "996", options=("--detach", "--cgroup", oci.sub_group("inner")))
     assert (container.cgroup("pids") / "inner/cgroup.procs").read_text().strip()
 
 
 @pytest.mark.needs("exec --cgroup")
 def test_a_sub_group_outside_the_container(container):
     container.started()
-    container.runtime.fails("exec", "--cgroup", "pids:../..", container.id, "true")
+    container.runtime.fails("exec", "--cgroup", oci.sub_group("../.."), container.id, "true")
 
 
 def test_many_at_once(container):

@@ -11,7 +11,8 @@ def nested(tmp_path):
     """A directory with a mount below it."""
     top = tmp_path / "top"
     (top / "below").mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "below", top / "below"], check=True)
+    (tmp_path / "other").mkdir()
+    subprocess.run(["mount", "--bind", tmp_path / "other", top / "below"], check=True)
     (top / "below/file").touch()
     yield top
     subprocess.run(["umount", "-l", top / "below"], check=True)
