@@ -37,7 +37,7 @@ class ControlGroup final : public Isolator {
 
   Result<void> prepare(const Instance& instance, LaunchPlan& plan) const override {
     const sys::CgroupHost& host = *TRY(cgroup_host());
-    if (!host.writable) return require_nothing(instance.config, host);
+    if (!host.why_none().empty()) return require_nothing(instance.config, host);
     plan.cgroup = TRY(sys::Cgroup::create(host, cgroup_path(instance.config), instance.config.resources));
     if (confines_devices(instance.config) && host.why_not("devices").empty()) {
       TRY(plan.cgroup->set_devices(TRY(device_rules(instance.config))));
@@ -63,7 +63,7 @@ class ControlGroup final : public Isolator {
   static Result<void> require_nothing(const UnitConfig& config, const sys::CgroupHost& host) {
     if (config.resources.empty()) return {};
     return fail(Code::FailedPrecondition,
-                fmt::format("{}: {}", config.resources.flags().front(), host.why_not("memory")));
+                fmt::format("{}: {}", config.resources.flags().front(), host.why_none()));
   }
 };
 

@@ -89,7 +89,12 @@ struct CgroupHost {
   std::string v2_base;   // the directory below which groups are made: delegated to us, or the mount
   std::vector<std::string> v2_controllers;  // usable there
   bool writable = false;                    // this process can make groups
+  // v2_base is the group of the ordinary user's own systemd, and this process elsewhere: only systemd can put
+  // processes of ours there.
+  bool lent = false;
   static Result<CgroupHost> probe();
+  // Why this process cannot make groups and put others of ours into them; empty if it can.
+  std::string why_none() const;
   // Why `controller` ("cpu", "memory", "io", "pids", "cpuset", "freezer", "devices") cannot be used; empty if
   // it can.
   std::string why_not(std::string_view controller) const;

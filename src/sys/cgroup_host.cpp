@@ -115,12 +115,23 @@ void add_v1(CgroupHost& host, const MountLine& mount, const std::map<std::string
   host.v1.push_back(std::move(hierarchy));
 }
 
+// What systemd hands to an ordinary user who is logged in (user@.service(5)); "" where there is none.
+std::string users_systemd(const std::string& mount_point) {
+  const std::string directory =
+      fmt::format("{}/user.slice/user-{}.slice/user@{}.service", mount_point, ::getuid(), ::getuid());
+  return ::getuid() != 0 && can_make_groups(directory) ? directory : "";
+}
+
 void add_v2(CgroupHost& host, const MountLine& mount, const std::map<std::string, std::string>& own) {
   if (!host.v2_mount.empty()) return;
   host.v2_mount = mount.mount_point;
   const auto found = own.find("");
   const std::string group = found == own.end() ? "/" : found->second;
   host.v2_base = find_base(mount.mount_point, directory_of(mount.mount_point, mount.root, group));
+  if (host.v2_base.empty()) {
+    host.v2_base = users_systemd(mount.mount_point);
+    host.lent = !host.v2_base.empty();
+  }
   const std::string& readable = host.v2_base.empty() ? host.v2_mount : host.v2_base;
   if (const auto list = read_file(readable + "/cgroup.controllers")) {
     host.v2_controllers = split(trim(*list), ' ');
@@ -164,14 +175,17 @@ Result<CgroupHost> CgroupHost::probe() {
   return host;
 }
 
-std::string CgroupHost::why_not(std::string_view controller) const {
+std::string CgroupHost::why_none() const {
   if (mode == CgroupMode::None) return "no control groups are mounted on this machine";
-  if (!writable) {
-    return fmt::format(
-        "this user (uid {}) may not make control groups here: run as root, or in a delegated cgroup v2 "
-        "group (systemd-run --user --scope -p Delegate=yes)",
-        ::getuid());
-  }
+  if (writable && !lent) return "";
+  return fmt::format(
+      "this user (uid {}) may not make control groups here: run as root, or in a delegated cgroup v2 "
+      "group (systemd-run --user --scope -p Delegate=yes)",
+      ::getuid());
+}
+
+std::string CgroupHost::why_not(std::string_view controller) const {
+  if (mode == CgroupMode::None || !writable) return why_none();
   if (mode == CgroupMode::V2) {
     if (controller == "freezer" || controller == "devices") return "";  // v2's core and eBPF
     if (std::find(v2_controllers.begin(), v2_controllers.end(), controller) != v2_controllers.end())

@@ -31,10 +31,17 @@ mount --bind /new{modules_tree} /new/lib/modules
 PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot /new /bin/sh -c 'truncate -s 1G /run/image && mkfs.ext4 -q /run/image && mount -o loop /run/image /run/disk'
 for name in tmp var/tmp; do mkdir -p -m 1777 /new/run/disk/$name; mount --bind /new/run/disk/$name /new/$name; done
 mount -t cgroup2 -o nsdelegate cgroup2 /new/sys/fs/cgroup
-cp /run-in-guest /new/run/in-guest
-ifconfig lo up; hostname guest
+cp /run-in-guest /new/run/in-guest; mkdir -p /new/run/systemd/system; cp /in-guest.* /new/run/systemd/system/
+ifconfig lo up; hostname guest; rm -f /new/.dockerenv  # by which systemd would take itself for one in a container
 exec switch_root /new {start}
 """
+
+SYSTEMD = "/lib/systemd/systemd --unit=in-guest.target --show-status=false"
+UNITS = {
+    "in-guest.target": "[Unit]\nRequires=in-guest.service\n",
+    "in-guest.service": "[Unit]\nRequires=dbus.socket\nAfter=dbus.socket\n[Service]\nType=oneshot\nExecStart=/run/in-guest\n"
+                        "StandardOutput=tty\nStandardError=tty\nTTYPath=/dev/console\n",
+}
 
 
 def modules_tree() -> pathlib.Path:
@@ -74,15 +81,15 @@ def this_machines_files():
             server.wait()
 
 
-def boot(script: str, *, start: str = "/run/in-guest", timeout_s: int = 300, memory_mib: int = 2048) -> str:
-    """What the guest writes to its console until it switches itself off. `start` is its first process, to which the script is
-    /run/in-guest."""
+def boot(script: str, *, systemd: bool = False, timeout_s: int = 300, memory_mib: int = 2048) -> str:
+    """What the guest writes to its console until it switches itself off. The script is its first process, or a service of a real
+    systemd."""
     if not shutil.which("qemu-system-x86_64") or not VIRTIOFSD.exists():
         pytest.skip("no QEMU or virtiofsd (Debian's packages qemu-system-x86 and qemu-system-common)")
     tree = modules_tree()
     modules = modules_in_order(tree)
-    init = INIT.format(modules=" ".join(path.name for path in modules), modules_tree=tree, start=start)
-    files = {"init": init.encode(), "run-in-guest": script.encode(), **{path.name: path.read_bytes() for path in modules}}
+    init = INIT.format(modules=" ".join(path.name for path in modules), modules_tree=tree, start=SYSTEMD if systemd else "/run/in-guest")
+    files = {"init": init.encode(), "run-in-guest": script.encode(), **{name: unit.encode() for name, unit in UNITS.items()}, **{path.name: path.read_bytes() for path in modules}}
     with this_machines_files() as socket:
         initramfs = socket.parent / "initramfs.gz"
         guest.write_initramfs(initramfs, files)

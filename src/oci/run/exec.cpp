@@ -11,6 +11,7 @@
 #include "isolate/cgroup.hpp"
 #include "oci/plan/context.hpp"
 #include "oci/run/console.hpp"
+#include "oci/run/scope.hpp"
 #include "oci/run/sub_group.hpp"
 #include "oci/spec/spec.hpp"
 #include "oci/state/state.hpp"
@@ -110,6 +111,7 @@ Result<void> plan_joins(const State& state, const Spec& spec, isolate::LaunchPla
 Result<void> plan_groups(const ExecRequest& request, const State& state, isolate::LaunchPlan& plan) {
   if (!state.cgroup.empty()) plan.cgroup = TRY(isolate::find_cgroup_at(state.cgroup));
   plan.beside = state.pid;
+  if (!state.unit.empty()) TRY(enter_users_systemd());
   if (request.cgroups.empty()) return {};
   if (!plan.cgroup)
     return fail(Code::FailedPrecondition, fmt::format("--cgroup: {} has no control group", state.id));

@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "isolate/cgroup.hpp"
 #include "sys/fd.hpp"
+#include "sys/paths.hpp"
 #include "sys/user_map.hpp"
 
 namespace berth::oci {
@@ -79,12 +80,15 @@ Result<Prepared> prepare(const CreateRequest& request) {
 // An ordinary user may own no control groups: fine as long as no limit was asked for.
 Result<std::unique_ptr<sys::Cgroup>> make_group(const Spec& spec, const State& state) {
   const sys::CgroupHost& host = *TRY(isolate::cgroup_host());
-  if (!host.writable) return std::unique_ptr<sys::Cgroup>();
+  if (!host.writable || (host.lent && state.unit.empty())) return std::unique_ptr<sys::Cgroup>();
   auto group = TRY(sys::Cgroup::create(host, state.cgroup, {}));
   const auto fill = [&]() -> Result<void> {
     TRY(group->make_everywhere());
     TRY(isolate::apply_runtime_resources(*group, spec.platform.resources));
-    const bool rules = !spec.platform.resources.devices.empty() && host.why_not("devices").empty();
+    // Programs that confine devices are root's to load; an ordinary user can make no device that they would
+    // stop.
+    const bool rules = !spec.platform.resources.devices.empty() && host.why_not("devices").empty() &&
+                       !sys::is_ordinary_user();
     return rules ? group->set_devices(device_rules(spec)) : Result<void>();
   };
   TRY(fill());

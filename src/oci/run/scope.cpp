@@ -1,6 +1,7 @@
 #include "oci/run/scope.hpp"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "base/text.hpp"
 #include "isolate/cgroup.hpp"
@@ -49,12 +50,21 @@ Result<std::string> below_base(const sys::CgroupHost& host, const std::string& g
 
 }  // namespace
 
+Result<void> enter_users_systemd() {
+  const sys::CgroupHost& host = *TRY(isolate::cgroup_host());
+  if (!host.lent) return {};
+  sys::SystemdScope scope{
+      "user.slice", fmt::format("berth-oci-{}.scope", ::getpid()), "berth-oci at work", {}};
+  return TRY(sys::Systemd::connect(true)).start_scope(scope, ::getpid());
+}
+
 Result<Scope> Scope::start(const Spec& spec, State& state, const ContainerDir& dir) {
   const bool user = sys::is_ordinary_user();
   const std::string& path = spec.platform.cgroups_path;
   sys::SystemdScope scope =
       TRY(sys::parse_systemd_path(path.empty() ? ":berth-oci:" + state.id : path, user));
   const sys::CgroupHost& host = *TRY(isolate::cgroup_host());
+  TRY(enter_users_systemd());
   TRY(add_properties(spec, host, scope.properties));
   sys::Systemd systemd = TRY(sys::Systemd::connect(user));
   state.unit = scope.name;

@@ -22,6 +22,10 @@ class Scope {
   sys::StandIn stand_in_;
 };
 
+// Where an ordinary user's systemd has its groups elsewhere, the kernel lets only it move processes of ours
+// to them: this process goes first, into a scope that ends with it, as systemd-run(1) would do it.
+Result<void> enter_users_systemd();
+
 // Tells systemd what was changed, lest it changes it back. Nothing to do for a container without a unit.
 Result<void> update_scope(const State& state, sys::Cgroup& group, const isolate::RuntimeResources& wanted);
 

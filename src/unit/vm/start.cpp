@@ -118,10 +118,9 @@ Result<pid_t> spawn_monitor(const Parts& parts, const Stdio& stdio) {
 Result<std::unique_ptr<sys::Cgroup>> make_cgroup(const UnitConfig& config) {
   const sys::Resources resources = machine_resources(config);
   const sys::CgroupHost& host = *TRY(isolate::cgroup_host());
-  if (host.writable) return sys::Cgroup::create(host, isolate::cgroup_path(config), resources);
+  if (host.why_none().empty()) return sys::Cgroup::create(host, isolate::cgroup_path(config), resources);
   if (resources.empty()) return std::unique_ptr<sys::Cgroup>();
-  return fail(Code::FailedPrecondition,
-              fmt::format("{}: {}", resources.flags().front(), host.why_not("memory")));
+  return fail(Code::FailedPrecondition, fmt::format("{}: {}", resources.flags().front(), host.why_none()));
 }
 
 Result<void> await_start(int starter) {
