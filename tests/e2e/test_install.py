@@ -51,5 +51,6 @@ def test_each_shell_reads_its_completion(prefix):
     share = prefix / "share"
     run("bash", "-n", share / "bash-completion" / "completions" / "berth")
     assert (share / "zsh" / "site-functions" / "_berth").read_text().startswith("#compdef berth")
+    run("bash", "-n", share / "bash-completion" / "completions" / "berth-oci")
     assert "complete -c berth" in (share / "fish" / "vendor_completions.d" / "berth.fish").read_text()
     assert gzip.open(share / "man" / "man1" / "berth.1.gz").read().startswith(b".TH BERTH 1")

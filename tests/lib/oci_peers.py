@@ -6,6 +6,7 @@ import shutil
 
 PEERS: dict[str, dict[str, str]] = {
     "crun": {
+        "double limits refused": "takes the last",
         "strict ids": "takes any id without a slash",
         "args required": "runs a process without args as sh",
         "relative cwd refused": "takes it",
@@ -90,6 +91,10 @@ PEERS: dict[str, dict[str, str]] = {
         "console target checked": "mounts the terminal over what /dev/console leads to (CVE-2025-52565)",
         "hostile lists of users": "hangs on a pipe, or ends",
         "exec --user in range": "takes 4294967296 for 0",
+        "checkBeforeUpdate": "implements 1.0.2",
+        "double limits refused": "takes the last",
+        "mount targets raced": "makes directories outside in some of the races (CVE-2024-45310)",
+        "net_cls refused": "drops it without a word where there is version 2",
         "cgroupsPath checked": "takes .. for the root",
         "run.oci annotations": "knows none of them",
         "criu is named": "speaks with it by another way",

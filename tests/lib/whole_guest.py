@@ -25,6 +25,7 @@ mount -t tmpfs -o mode=755 tmpfs /over; mkdir /over/upper /over/work
 mount -t overlay -o lowerdir=/host,upperdir=/over/upper,workdir=/over/work overlay /new
 for name in proc sys dev; do mount --move /$name /new/$name; done
 mkdir -p /new/dev/pts /new/dev/shm /new/lib/modules
+for pair in 0:stdin 1:stdout 2:stderr; do ln -s /proc/self/fd/${{pair%:*}} /new/dev/${{pair#*:}}; done; ln -s /proc/self/fd /new/dev/fd
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /new/dev/pts; mount -t tmpfs -o mode=1777 tmpfs /new/dev/shm
 mount -t tmpfs -o mode=755 tmpfs /new/run; mkdir /new/run/disk;
 mount --bind /new{modules_tree} /new/lib/modules

@@ -36,6 +36,7 @@ struct OciCommand {
 const std::vector<OciCommand>& oci_commands();
 
 Result<int> run_checkpoint(const Globals& globals, const Args& args);
+Result<int> run_completion(const Globals& globals, const Args& args);
 Result<int> run_create(const Globals& globals, const Args& args);
 Result<int> run_start(const Globals& globals, const Args& args);
 Result<int> run_run(const Globals& globals, const Args& args);
@@ -52,6 +53,9 @@ Result<int> run_pause(const Globals& globals, const Args& args);
 Result<int> run_update(const Globals& globals, const Args& args);
 Result<int> run_restore(const Globals& globals, const Args& args);
 Result<int> run_resume(const Globals& globals, const Args& args);
+
+// The text of --help.
+std::string usage();
 
 // Whether control groups are systemd's to make.
 bool uses_systemd(const Globals& globals);

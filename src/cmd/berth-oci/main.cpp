@@ -38,17 +38,6 @@ void declare_globals(Options& options, Globals& globals, bool& help, bool& versi
   options.flag("version", 'v', version);
 }
 
-std::string usage() {
-  std::string text = "usage: berth-oci [GLOBAL OPTION...] COMMAND [ARG...]\n\ncommands:\n";
-  for (const OciCommand& command : oci_commands())
-    text += fmt::format("  {:<10} {}\n", command.name, command.summary);
-  text +=
-      "\nglobal options:\n  --root DIR  --log FILE  --log-format text|json  --debug\n"
-      "  --cgroup-manager cgroupfs|systemd  --systemd-cgroup  --rootless true|false|auto  --criu PROGRAM  "
-      "--version\n";
-  return text;
-}
-
 // In the lines that podman and containerd's shim read.
 std::string version_text() {
   return fmt::format("berth-oci version {}\nspec: {}\nrundir: {}\n+SECCOMP +CAP +EBPF\n", BERTH_VERSION,
@@ -137,6 +126,18 @@ int run(const Args& args) {
 }
 
 }  // namespace
+
+std::string usage() {
+  std::string text = "usage: berth-oci [GLOBAL OPTION...] COMMAND [ARG...]\n\ncommands:\n";
+  for (const OciCommand& command : oci_commands())
+    text += fmt::format("  {:<10} {}\n", command.name, command.summary);
+  text +=
+      "\nglobal options:\n  --root DIR  --log FILE  --log-format text|json  --debug\n"
+      "  --cgroup-manager cgroupfs|systemd  --systemd-cgroup  --rootless true|false|auto  --criu PROGRAM  "
+      "--version\n";
+  return text;
+}
+
 }  // namespace berth::cmd
 
 int main(int argc, char** argv) { return berth::cmd::run({argv + 1, argv + argc}); }

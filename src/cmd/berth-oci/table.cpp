@@ -58,6 +58,12 @@ constexpr std::string_view kRestoreOptions =
     "  -b, --bundle DIR        where config.json and the root file system are (default: here)\n"
     "      --pid-file FILE     where to write the number of the first process\n"
     "  -d, --detach            come back at once\n";
+constexpr std::string_view kEventsOptions =
+    "      --interval TIME     between two figures (default: 5s)\n"
+    "      --stats             one figure, and no more\n";
+constexpr std::string_view kSpecOptions =
+    "  -b, --bundle DIR        where to (default: here)\n"
+    "      --rootless          for a user who is not root\n";
 constexpr std::string_view kFormatOptions = "  -f, --format table|json\n";
 
 }  // namespace
@@ -69,6 +75,11 @@ const std::vector<OciCommand>& oci_commands() {
        "write a running container to files, by CRIU",
        run_checkpoint,
        {kCriuOptions, kCheckpointOptions}},
+      {"completion",
+       "SHELL",
+       "print what makes bash, zsh or fish complete berth-oci's words",
+       run_completion,
+       {}},
       {"create",
        "[OPTION...] CONTAINER",
        "make a container of a bundle, all but its program's start",
@@ -83,8 +94,7 @@ const std::vector<OciCommand>& oci_commands() {
        "[OPTION...] CONTAINER",
        "print what a container uses, and when it runs out of memory",
        run_events,
-       {"      --interval TIME     between two figures (default: 5s)\n"
-        "      --stats             one figure, and no more\n"}},
+       {kEventsOptions}},
       {"exec",
        "[OPTION...] CONTAINER PROGRAM [ARG...]",
        "run one more process in a container",
@@ -119,12 +129,7 @@ const std::vector<OciCommand>& oci_commands() {
        run_run,
        {kMakeOptions, kRunOptions},
        true},
-      {"spec",
-       "[OPTION...]",
-       "write a configuration to begin with",
-       run_spec,
-       {"  -b, --bundle DIR        where to (default: here)\n"
-        "      --rootless          for a user who is not root\n"}},
+      {"spec", "[OPTION...]", "write a configuration to begin with", run_spec, {kSpecOptions}},
       {"start", "CONTAINER", "start the program of a created container", run_start, {}},
       {"state", "CONTAINER", "print the state of a container as JSON", run_state, {}},
       {"update", "[OPTION...] CONTAINER", "change what a container may use", run_update, {kUpdateOptions}},

@@ -227,6 +227,7 @@ class Swapping:
         assert self.count > 100, "the race did not run"
 
 
+@pytest.mark.needs("mount targets raced")
 @pytest.mark.parametrize("kind", ["tmpfs", "bind"])
 def test_a_mount_target_that_is_swapped(new_container, tmp_path, kind):
     shared, outside = tmp_path / "shared", tmp_path / "outside"

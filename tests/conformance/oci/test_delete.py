@@ -70,6 +70,8 @@ def test_control_groups_go(container):
 
 def test_control_groups_made_by_the_container_go(container):
     container.mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev")
+    if oci.V2:
+        container.namespace("cgroup")
     container.started("sh", "-c", f"mkdir -p {oci.INSIDE}/a/b/c && echo made; sleep 1000")
     container.wait_output("made")
     group = container.cgroup("pids")

@@ -79,7 +79,7 @@ def test_a_stopped_container(container):
     container.runtime.fails("update", "--pids-limit", "50", container.id)
 
 
-@pytest.mark.needs("checkBeforeUpdate")
+@pytest.mark.needs(*["checkBeforeUpdate"] * oci.V2)  # version 1 refuses it by itself
 def test_a_limit_below_the_use_is_refused_when_asked(container):
     """config-linux.md: with checkBeforeUpdate a memory limit below the present use is not set."""
     container.linux["resources"]["memory"] = {"limit": 64 * MIB}
