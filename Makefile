@@ -24,9 +24,9 @@ build:  ## programs into build/release/bin
 test: setup build  ## everything: unit tests, style, end to end, conformance
 	@tools/test --preset $(PRESET)
 
-conformance: build  ## the suites of the OCI runtime, on crun and runc as well, counted side by side
+conformance: build  ## the suites of the OCI runtime, on crun and runc as well, counted side by side: here, and in a guest with cgroup v2
 	@tools/setup test
-	@BERTH_OCI_RUNTIMES=berth-oci,crun,runc BERTH_BIN=$(CURDIR)/$(BUILD)/bin $(PYTEST) tests/conformance/oci
+	@BERTH_OCI_RUNTIMES=berth-oci,crun,runc BERTH_BIN=$(CURDIR)/$(BUILD)/bin $(PYTEST) tests/conformance/oci tests/conformance/test_oci_v2.py -rP
 
 check: build  ## the quick part: unit tests and style
 	@tools/setup test
