@@ -74,15 +74,10 @@ def config() -> dict:
     return made
 
 
-def lines(checks: dict[str, str]) -> list[str]:
-    return [f"if {command}; then echo 'CHECK {name}: ok'; else echo 'CHECK {name}: failed'; fi" for name, command in checks.items()]
-
-
 def test_checkpoint_and_restore():
     if not shutil.which("criu"):
         pytest.skip("no criu (Debian's package criu)")
     setup = SETUP.replace("@CONFIG@", json.dumps(config()))
-    script = "\n".join([setup, *lines(CHECKS), PODMAN_SETUP, *lines(PODMAN_CHECKS), "echo all done", "poweroff -f", ""])
+    script = "\n".join([setup, *whole_guest.checks(CHECKS), PODMAN_SETUP, *whole_guest.checks(PODMAN_CHECKS), "poweroff -f", ""])
     output = whole_guest.boot(script.replace("@OCI@", str(BIN / "berth-oci")))
-    failed = [name for name in CHECKS | PODMAN_CHECKS if f"CHECK {name}: ok" not in output]
-    assert not failed and "all done" in output, f"{failed}\n{output[-6000:]}"
+    whole_guest.assert_all(CHECKS | PODMAN_CHECKS, output)

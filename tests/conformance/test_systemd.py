@@ -95,16 +95,11 @@ def user_config() -> dict:
     return made
 
 
-def lines(checks: dict[str, str]) -> list[str]:
-    return [f"if {command}; then echo 'CHECK {name}: ok'; else echo 'CHECK {name}: failed'; fi" for name, command in checks.items()]
-
-
 def test_containers_live_in_scopes():
     if not (BIN / "sys_test").exists():
         pytest.skip("no sys_test: build the tests")
-    script = "\n".join([SETUP, "@BIN@/sys_test --gtest_filter='Systemd.*' && echo 'CHECK unit tests: ok'", *lines(CHECKS),
-                        USER_SETUP, *lines(USER_CHECKS), "echo all done", "poweroff -f", ""])
+    script = "\n".join([SETUP, "@BIN@/sys_test --gtest_filter='Systemd.*' && echo 'CHECK unit tests: ok'", *whole_guest.checks(CHECKS),
+                        USER_SETUP, *whole_guest.checks(USER_CHECKS), "poweroff -f", ""])
     script = script.replace("@CONFIG@", json.dumps(config())).replace("@USER_CONFIG@", json.dumps(user_config())).replace("@BIN@", str(BIN))
     output = whole_guest.boot(script, systemd=True)
-    failed = [name for name in ("unit tests", *CHECKS, *USER_CHECKS) if f"CHECK {name}: ok" not in output]
-    assert not failed and "all done" in output, f"{failed}\n{output[-6000:]}"
+    whole_guest.assert_all(("unit tests", *CHECKS, *USER_CHECKS), output)

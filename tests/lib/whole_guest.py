@@ -82,7 +82,7 @@ def this_machines_files():
             server.wait()
 
 
-def boot(script: str, *, systemd: bool = False, timeout_s: int = 300, memory_mib: int = 2048) -> str:
+def boot(script: str, *, systemd: bool = False, timeout_s: int = 600, memory_mib: int = 2048) -> str:
     """What the guest writes to its console until it switches itself off. The script is its first process, or a service of a real
     systemd."""
     if not shutil.which("qemu-system-x86_64") or not VIRTIOFSD.exists():
@@ -106,3 +106,13 @@ def boot(script: str, *, systemd: bool = False, timeout_s: int = 300, memory_mib
             except subprocess.TimeoutExpired:
                 out.write(b"\n(still running after %d s)\n" % timeout_s)
         return console.read_text(encoding="utf-8", errors="replace").replace("\r", "")
+
+
+def checks(commands: dict[str, str]) -> list[str]:
+    """Lines of a script: each shell command's status decides what is said of its name."""
+    return [f"if {command}; then echo 'CHECK {name}: ok'; else echo 'CHECK {name}: failed'; fi" for name, command in commands.items()]
+
+
+def assert_all(names, output: str) -> None:
+    failed = [name for name in names if f"CHECK {name}: ok" not in output]
+    assert not failed, f"{failed}\n{output[-6000:]}"
