@@ -301,6 +301,7 @@ class Container:
         """Removes what a runtime left in the control group trees."""
         for path in groups_named(self.id):
             os.rmdir(path)
+        shutil.rmtree(pathlib.Path("/", self.id), ignore_errors=True)  # crun takes / for a hierarchy that it did not find
 
     def close(self) -> list[str]:
         """Ends and forgets it, whatever became of it; gives what is left of it all the same."""
