@@ -10,6 +10,7 @@ import time
 import guest
 import machine
 import pytest
+from paths import BIN, ROOT
 
 VIRTIOFSD = pathlib.Path("/usr/lib/qemu/virtiofsd")
 MODULES = ("virtio_pci", "virtiofs", "overlay", "loop", "ext4")
@@ -31,6 +32,7 @@ mount -t tmpfs -o mode=755 tmpfs /new/run; mkdir /new/run/disk;
 mount --bind /new{modules_tree} /new/lib/modules
 PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot /new /bin/sh -c 'truncate -s 1G /run/image && mkfs.ext4 -q /run/image && mount -o loop /run/image /run/disk'
 for name in tmp var/tmp; do mkdir -p -m 1777 /new/run/disk/$name; mount --bind /new/run/disk/$name /new/$name; done
+for name in {checkout}; do mkdir -p /new$name; mount --bind /host$name /new$name; done  # they may be below one of these
 mount -t cgroup2 -o nsdelegate cgroup2 /new/sys/fs/cgroup
 cp /run-in-guest /new/run/in-guest; mkdir -p /new/run/systemd/system; cp /in-guest.* /new/run/systemd/system/
 ifconfig lo up; hostname guest; rm -f /new/.dockerenv  # by which systemd would take itself for one in a container
@@ -89,7 +91,8 @@ def boot(script: str, *, systemd: bool = False, timeout_s: int = 600, memory_mib
         pytest.skip("no QEMU or virtiofsd (Debian's packages qemu-system-x86 and qemu-system-common)")
     tree = modules_tree()
     modules = modules_in_order(tree)
-    init = INIT.format(modules=" ".join(path.name for path in modules), modules_tree=tree, start=SYSTEMD if systemd else "/run/in-guest")
+    init = INIT.format(modules=" ".join(path.name for path in modules), modules_tree=tree, checkout=f"{ROOT} {BIN}",
+                       start=SYSTEMD if systemd else "/run/in-guest")
     files = {"init": init.encode(), "run-in-guest": script.encode(), **{name: unit.encode() for name, unit in UNITS.items()}, **{path.name: path.read_bytes() for path in modules}}
     with this_machines_files() as socket:
         initramfs = socket.parent / "initramfs.gz"
