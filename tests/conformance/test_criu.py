@@ -14,7 +14,7 @@ mkdir -p /tmp/bundle/rootfs/{bin,proc,sys,dev,tmp,data} /tmp/data; cd /tmp
 cp /bin/busybox bundle/rootfs/bin/; for name in sh sleep cat grep hostname; do ln -s busybox bundle/rootfs/bin/$name; done
 echo '@CONFIG@' > bundle/config.json
 oci="@OCI@ --root /run/conf"; group=/sys/fs/cgroup/conf/web
-count() { local now=; while test -z "$now"; do now=$(cat data/count); done; echo $now; }  # it is empty for a moment
+count() { local now= try; for try in {1..100}; do now=$(cat data/count) && test -n "$now" && break; done; echo $now; }  # it is empty for a moment
 grows() { local before=$(count); sleep 2; test "$(count)" -gt "$before"; }
 """
 # Each line of it: a name, and a shell command whose status decides.

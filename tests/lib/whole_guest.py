@@ -93,7 +93,8 @@ def boot(script: str, *, systemd: bool = False, timeout_s: int = 600, memory_mib
     modules = modules_in_order(tree)
     init = INIT.format(modules=" ".join(path.name for path in modules), modules_tree=tree, checkout=f"{ROOT} {BIN}",
                        start=SYSTEMD if systemd else "/run/in-guest")
-    files = {"init": init.encode(), "run-in-guest": script.encode(), **{name: unit.encode() for name, unit in UNITS.items()}, **{path.name: path.read_bytes() for path in modules}}
+    texts = {"init": init, "run-in-guest": script, **UNITS}
+    files = {name: text.encode() for name, text in texts.items()} | {path.name: path.read_bytes() for path in modules}
     with this_machines_files() as socket:
         initramfs = socket.parent / "initramfs.gz"
         guest.write_initramfs(initramfs, files)
