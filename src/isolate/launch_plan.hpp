@@ -120,9 +120,11 @@ struct LaunchPlan {
   ChildSteps last;
   std::vector<Errand> errands;
   std::optional<Gate> gate;
-  std::function<Result<void>(pid_t pid)> on_process;  // told the process's number before its first step
-  bool console = false;                               // a new terminal also appears as /dev/console
-  bool init = false;  // a reaper stays as the first process; the workload is its child
+  // Done by the launcher while the child takes its first steps, before any errand: told the number of the
+  // process that will be the workload's.
+  std::function<Result<void>(pid_t pid)> meanwhile;
+  bool console = false;  // a new terminal also appears as /dev/console
+  bool init = false;     // a reaper stays as the first process; the workload is its child
 
   std::vector<std::string> args;
   std::vector<std::string> env;

@@ -69,11 +69,14 @@ class Launching {
       if (!first_of_two && !mapped_already) TRY(write_id_mappings(process_.pid, plan_));
       const bool attach = plan_.cgroup && !plan_.late_cgroup && plan_.cgroup->clone_fd() < 0;
       if (attach && !adopted_) TRY(plan_.cgroup->attach(process_.pid));
-      if (plan_.on_process && !first_of_two) TRY(plan_.on_process(process_.pid));
       return {};
     };
     if (auto prepared = prepare(); !prepared) return fail(before_program(std::move(prepared).error()));
-    return answer();
+    TRY(answer());
+    if (!plan_.meanwhile || (!adopted_ && needs_second_process(plan_))) return {};
+    if (auto done = plan_.meanwhile(process_.pid); !done)
+      return fail(before_program(std::move(done).error()));
+    return {};
   }
 
   Result<void> answer() const {

@@ -74,6 +74,7 @@ Result<void> Cgroup::freeze(bool wanted) {
 }
 
 Result<void> Cgroup::kill_all() {
+  if (TRY(remove_if_empty())) return {};
   const bool empty = TRY(wait_until(kKillTimeoutMs, [&]() -> Result<bool> {
     if (TRY(is_empty())) return true;
     TRY(kill_once());

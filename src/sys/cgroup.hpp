@@ -161,6 +161,7 @@ class Cgroup {
   explicit Cgroup(std::string path) : path_(std::move(path)) {}
   virtual Result<void> request_freeze(bool frozen) = 0;
   virtual Result<bool> is_empty() = 0;  // also where it is gone
+  virtual Result<bool> remove_if_empty() = 0;
   virtual Result<void> kill_once() = 0;
   // Undoes a creation that failed: what `filled` says is kept.
   static Result<std::unique_ptr<Cgroup>> keep_if(Result<void> filled, std::unique_ptr<Cgroup> group);

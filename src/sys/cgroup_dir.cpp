@@ -109,9 +109,14 @@ bool CgroupDir::has(const std::string& file) const {
   return ::faccessat(fd_.get(), file.c_str(), F_OK, 0) == 0;
 }
 
-Result<void> CgroupDir::write(const std::string& file, std::string_view value) const {
-  const Fd fd(::openat(fd_.get(), file.c_str(), O_WRONLY | O_CLOEXEC));
+Result<Fd> CgroupDir::open_to_write(const std::string& file) const {
+  Fd fd(::openat(fd_.get(), file.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd) return fail_errno(fmt::format("cannot open {}/{}", path_, file));
+  return fd;
+}
+
+Result<void> CgroupDir::write(const std::string& file, std::string_view value) const {
+  const Fd fd = TRY(open_to_write(file));
   if (::write(fd.get(), value.data(), value.size()) < 0) {
     return fail_errno(fmt::format("cannot write \"{}\" to {}/{}", value, path_, file));
   }
@@ -167,8 +172,10 @@ Result<std::vector<pid_t>> CgroupDir::pids() const {
   return pids;
 }
 
+Result<bool> try_remove_group(const std::string& path) { return try_remove(path, kMaxDepth); }
+
 Result<void> remove_group(const std::string& path) {
-  const bool gone = TRY(wait_until(kRemoveTimeoutMs, [&] { return try_remove(path, kMaxDepth); }));
+  const bool gone = TRY(wait_until(kRemoveTimeoutMs, [&] { return try_remove_group(path); }));
   if (gone) return {};
   return fail(Code::FailedPrecondition,
               fmt::format("cannot remove the control group {}: processes are left in it", path));

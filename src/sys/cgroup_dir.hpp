@@ -26,6 +26,7 @@ class CgroupDir {
   const std::string& path() const { return path_; }
   int fd() const { return fd_.get(); }
   bool has(const std::string& file) const;
+  Result<Fd> open_to_write(const std::string& file) const;
   // One write(2), as these files want it.
   Result<void> write(const std::string& file, std::string_view value) const;
   // write() whose error begins with the option and says in which words the kernel refused.
@@ -45,7 +46,10 @@ class CgroupDir {
   std::string path_;
 };
 
-// Removes a group and those below it, children first. A group whose last process is just going is retried for
+// Removes a group and those below it, children first; false where processes are left. Absent is fine.
+Result<bool> try_remove_group(const std::string& path);
+
+// The same, and waits. A group whose last process is just going is retried for
 // up to 1 s; then FailedPrecondition. Absent is fine.
 Result<void> remove_group(const std::string& path);
 

@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "sys/cgroup.hpp"
 #include "sys/fd.hpp"
+#include "sys/paths.hpp"
 
 namespace berth::sys {
 namespace {
@@ -45,6 +46,7 @@ struct MountLine {
   std::string root;
   std::string mount_point;
   std::string type;
+  bool read_only;
   std::vector<std::string> options;  // of the super block
 };
 
@@ -52,7 +54,8 @@ std::optional<MountLine> parse_mount_line(const std::string& line) {
   const std::vector<std::string> fields = split(line, ' ');
   const auto dash = std::find(fields.begin(), fields.end(), "-");
   if (fields.size() < 10 || fields.end() - dash < 4) return std::nullopt;
-  return MountLine{unescape(fields[3]), unescape(fields[4]), dash[1], split(dash[3], ',')};
+  const bool read_only = fields[5] == "ro" || fields[5].starts_with("ro,");
+  return MountLine{unescape(fields[3]), unescape(fields[4]), dash[1], read_only, split(dash[3], ',')};
 }
 
 // This process's group by controller; "" is the key of v2's.
@@ -81,12 +84,16 @@ bool can_make_groups(const std::string& directory) {
   return ::access(directory.c_str(), W_OK) == 0 && ::access((directory + "/cgroup.procs").c_str(), W_OK) == 0;
 }
 
-// The mount's top where it is ours to write; else the highest group above our own that was delegated to us
-// (systemd hands user@UID.service to its user that way). "" where there is none.
-std::string find_base(const std::string& mount_point, const std::string& own) {
-  if (can_make_groups(mount_point)) return mount_point;
+// The mount's top where it is ours to write, as it is for the machine's root; else the highest group above
+// our own that was delegated to us (systemd hands user@UID.service to its user that way). "" where there is
+// none.
+std::string find_base(const MountLine& mount, const std::string& own_path) {
+  static const bool is_root = !is_ordinary_user();
+  const bool is_ours = is_root ? !mount.read_only : can_make_groups(mount.mount_point);
+  if (is_ours) return mount.mount_point;
   std::string best;
-  for (std::string at = own; at.size() > mount_point.size(); at.resize(at.rfind('/'))) {
+  for (std::string at = directory_of(mount.mount_point, mount.root, own_path);
+       at.size() > mount.mount_point.size(); at.resize(at.rfind('/'))) {
     if (!can_make_groups(at)) {
       if (!best.empty()) break;
       continue;
@@ -110,8 +117,7 @@ void add_v1(CgroupHost& host, const MountLine& mount, const std::map<std::string
   hierarchy.root = mount.root;
   const auto found = own.find(first);
   hierarchy.own_path = found == own.end() ? "/" : found->second;
-  hierarchy.base =
-      find_base(mount.mount_point, directory_of(mount.mount_point, mount.root, hierarchy.own_path));
+  hierarchy.base = find_base(mount, hierarchy.own_path);
   host.v1.push_back(std::move(hierarchy));
 }
 
@@ -126,8 +132,7 @@ void add_v2(CgroupHost& host, const MountLine& mount, const std::map<std::string
   if (!host.v2_mount.empty()) return;
   host.v2_mount = mount.mount_point;
   const auto found = own.find("");
-  const std::string group = found == own.end() ? "/" : found->second;
-  host.v2_base = find_base(mount.mount_point, directory_of(mount.mount_point, mount.root, group));
+  host.v2_base = find_base(mount, found == own.end() ? "/" : found->second);
   if (host.v2_base.empty()) {
     host.v2_base = users_systemd(mount.mount_point);
     host.lent = !host.v2_base.empty();

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -45,7 +46,7 @@ bool V1Cgroup::Part::holds(std::string_view controller) const {
 V1Cgroup::V1Cgroup(const CgroupHost& host, std::string path) : Cgroup(std::move(path)), host_(host) {
   for (const CgroupHost::Hierarchy& hierarchy : host.v1) {
     if (hierarchy.base.empty()) continue;  // a named one that is not ours
-    parts_.push_back({hierarchy.controllers, hierarchy.base, std::nullopt});
+    parts_.push_back({hierarchy.controllers, hierarchy.base, std::nullopt, false});
   }
   std::stable_partition(parts_.begin(), parts_.end(), [](const Part& part) { return part.holds("freezer"); });
 }
@@ -67,41 +68,47 @@ Result<std::unique_ptr<Cgroup>> V1Cgroup::create(const CgroupHost& host, const s
 
 Result<std::unique_ptr<Cgroup>> V1Cgroup::open(const CgroupHost& host, const std::string& path) {
   std::unique_ptr<V1Cgroup> group(new V1Cgroup(host, path));
-  for (Part& part : group->parts_) part.dir = TRY(CgroupDir::open(part.base, path));
-  if (group->directories().empty()) {
-    return fail(Code::NotFound, fmt::format("there is no control group {}", path));
+  for (Part& part : group->parts_) {  // the others when they are needed
+    if (TRY(group->look(part)) != nullptr) return std::unique_ptr<Cgroup>(std::move(group));
   }
-  return std::unique_ptr<Cgroup>(std::move(group));
+  return fail(Code::NotFound, fmt::format("there is no control group {}", path));
 }
 
-const V1Cgroup::Part* V1Cgroup::find(std::string_view controller) const {
+V1Cgroup::Part* V1Cgroup::find(std::string_view controller) {
   const auto found =
       std::find_if(parts_.begin(), parts_.end(), [&](const Part& part) { return part.holds(controller); });
   return found == parts_.end() ? nullptr : &*found;
 }
 
-const CgroupDir* V1Cgroup::dir_of(std::string_view controller) const {
-  const Part* part = find(controller);
-  return part != nullptr && part->dir ? &*part->dir : nullptr;
+std::string V1Cgroup::directory(const Part& part) const { return part.base + "/" + path_; }
+
+Result<const CgroupDir*> V1Cgroup::look(Part& part) {
+  if (!part.looked) part.dir = TRY(CgroupDir::open(part.base, path_));
+  part.looked = true;
+  return part.dir ? &*part.dir : nullptr;
+}
+
+Result<const CgroupDir*> V1Cgroup::dir_of(std::string_view controller) {
+  Part* const part = find(controller);
+  return part == nullptr ? nullptr : TRY(look(*part));
 }
 
 Result<void> V1Cgroup::make_dir(Part& part) {
   part.dir = TRY(CgroupDir::make(part.base, path_));
+  part.looked = true;
   if (part.holds("cpuset")) TRY(fill_cpuset(part.base, path_));
   return {};
 }
 
 Result<const CgroupDir*> V1Cgroup::require(std::string_view controller, std::string_view why) {
-  const Part* found = find(controller);
-  if (found == nullptr) {
+  Part* const part = find(controller);
+  if (part == nullptr)
     return fail(Code::FailedPrecondition, fmt::format("{}: {}", why, host_.why_not(controller)));
+  if (TRY(look(*part)) == nullptr) {
+    TRY_DURING(why, make_dir(*part));
+    TRY_DURING(why, adopt_processes(*part->dir));
   }
-  Part& part = parts_[static_cast<std::size_t>(found - parts_.data())];
-  if (!part.dir) {
-    TRY_DURING(why, make_dir(part));
-    TRY_DURING(why, adopt_processes(*part.dir));
-  }
-  return &*part.dir;
+  return &*part->dir;
 }
 
 Result<void> V1Cgroup::adopt_processes(const CgroupDir& dir) {
@@ -121,14 +128,14 @@ Result<void> V1Cgroup::adopt_processes(const CgroupDir& dir) {
 }
 
 Result<void> V1Cgroup::attach(pid_t pid) {
-  for (const Part& part : parts_) {
-    if (part.dir) TRY(part.dir->attach(pid));
+  for (Part& part : parts_) {
+    if (const CgroupDir* dir = TRY(look(part))) TRY(dir->attach(pid));
   }
   return {};
 }
 
 Result<Resources> V1Cgroup::with_kept_memory(const Resources& resources) {
-  const CgroupDir* dir = dir_of("memory");
+  const CgroupDir* dir = TRY(dir_of("memory"));
   if (dir == nullptr || (!resources.memory_bytes && !resources.swap_bytes)) return resources;
   const auto limited = [](std::optional<std::uint64_t> value) {
     constexpr std::uint64_t kUnlimited = std::uint64_t{INT64_MAX} & ~std::uint64_t{4095};
@@ -154,9 +161,12 @@ Result<void> V1Cgroup::apply(const Resources& resources) {
 
 Result<void> V1Cgroup::set_devices(const std::vector<DeviceRule>& rules) {
   const CgroupDir* dir = TRY(require("devices", "device rules"));
+  const Fd allow = TRY_DURING("device rules", dir->open_to_write("devices.allow"));
+  const Fd deny = TRY_DURING("device rules", dir->open_to_write("devices.deny"));
   for (const DeviceRule& rule : rules) {
-    TRY_DURING("device rules",
-               dir->write(rule.allow ? "devices.allow" : "devices.deny", v1_device_line(rule)));
+    const std::string line = v1_device_line(rule);
+    if (::write((rule.allow ? allow : deny).get(), line.data(), line.size()) < 0)
+      return fail_errno(fmt::format("device rules: cannot {} \"{}\"", rule.allow ? "allow" : "deny", line));
   }
   return {};
 }
@@ -166,14 +176,14 @@ Result<void> V1Cgroup::set(const CgroupSetting& setting) {
 }
 
 Result<std::optional<std::string>> V1Cgroup::read(std::string_view controller, const std::string& file) {
-  const CgroupDir* dir = dir_of(controller);
+  const CgroupDir* dir = TRY(dir_of(controller));
   if (dir == nullptr || !dir->has(file)) return std::optional<std::string>();
   return std::optional<std::string>(TRY(dir->read(file)));
 }
 
 Result<void> V1Cgroup::make_everywhere() {
   for (Part& part : parts_) {
-    if (!part.dir) TRY(make_dir(part));
+    if (TRY(look(part)) == nullptr) TRY(make_dir(part));
   }
   return {};
 }
@@ -188,25 +198,26 @@ Result<void> V1Cgroup::request_freeze(bool frozen) {
 }
 
 Result<bool> V1Cgroup::frozen() {
-  const CgroupDir* dir = dir_of("freezer");
+  const CgroupDir* dir = TRY(dir_of("freezer"));
   return dir != nullptr && trim(TRY(dir->read("freezer.state"))) == "FROZEN";
 }
 
 Result<std::vector<pid_t>> V1Cgroup::pids() {
-  for (const Part& part : parts_) {  // the freezer's, the first, unless the group is there by half only
-    if (part.dir) return part.dir->pids();
+  for (Part& part : parts_) {  // the freezer's, the first, unless the group is there by half only
+    if (const CgroupDir* dir = TRY(look(part))) return dir->pids();
   }
   return std::vector<pid_t>{};
 }
 
 Result<CgroupStats> V1Cgroup::stats() {
-  return read_v1_stats({dir_of("cpu"), dir_of("cpuacct"), dir_of("memory"), dir_of("pids"), dir_of("blkio")});
+  return read_v1_stats({TRY(dir_of("cpu")), TRY(dir_of("cpuacct")), TRY(dir_of("memory")),
+                        TRY(dir_of("pids")), TRY(dir_of("blkio"))});
 }
 
 // Frozen first, so that nobody forks, exits or has its number reused in between; whoever cannot freeze is
 // killed all the same.
 Result<void> V1Cgroup::kill_once() {
-  const CgroupDir* freezer = dir_of("freezer");
+  const CgroupDir* freezer = TRY(dir_of("freezer"));
   if (freezer != nullptr) {
     TRY(wait_until(kFreezeBeforeKillMs, [&]() -> Result<bool> {
       TRY(freezer->write("freezer.state", "FROZEN"));
@@ -225,11 +236,20 @@ Result<bool> V1Cgroup::is_empty() {
   return TRY(std::move(left)).empty();
 }
 
+Result<bool> V1Cgroup::remove_if_empty() {
+  for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
+    if (!TRY(try_remove_group(directory(*part)))) return false;
+    part->dir.reset();
+    part->looked = true;
+  }
+  return true;
+}
+
 Result<void> V1Cgroup::remove() {
   for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
-    if (!part->dir) continue;
-    TRY(remove_group(part->dir->path()));
+    TRY(remove_group(directory(*part)));
     part->dir.reset();
+    part->looked = true;
   }
   return {};
 }
@@ -237,7 +257,7 @@ Result<void> V1Cgroup::remove() {
 std::vector<std::string> V1Cgroup::directories() const {
   std::vector<std::string> paths;
   for (const Part& part : parts_) {
-    if (part.dir) paths.push_back(part.dir->path());
+    if (part.looked ? part.dir.has_value() : exists(directory(part))) paths.push_back(directory(part));
   }
   return paths;
 }

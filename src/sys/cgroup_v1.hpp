@@ -38,6 +38,7 @@ class V1Cgroup final : public Cgroup {
  protected:
   Result<void> request_freeze(bool frozen) override;
   Result<bool> is_empty() override;
+  Result<bool> remove_if_empty() override;
   Result<void> kill_once() override;
 
  private:
@@ -45,12 +46,16 @@ class V1Cgroup final : public Cgroup {
     std::vector<std::string> controllers;
     std::string base;
     std::optional<CgroupDir> dir;  // absent until it is needed
+    bool looked = false;           // whether it is there
     bool holds(std::string_view controller) const;
   };
 
   V1Cgroup(const CgroupHost& host, std::string path);
-  const Part* find(std::string_view controller) const;
-  const CgroupDir* dir_of(std::string_view controller) const;
+  Part* find(std::string_view controller);
+  // Null: it has none.
+  Result<const CgroupDir*> dir_of(std::string_view controller);
+  Result<const CgroupDir*> look(Part& part);
+  std::string directory(const Part& part) const;
   Result<void> make_dir(Part& part);
   // The controller's directory; made now, with the group's processes moved in, where it was not needed
   // before.

@@ -174,6 +174,8 @@ Result<void> V2Cgroup::kill_once() {
   return signal_all(SIGKILL);  // before Linux 5.14
 }
 
+Result<bool> V2Cgroup::remove_if_empty() { return try_remove_group(dir_.path()); }
+
 Result<void> V2Cgroup::remove() { return remove_group(dir_.path()); }
 
 }  // namespace berth::sys

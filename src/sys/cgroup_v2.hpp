@@ -34,6 +34,7 @@ class V2Cgroup final : public Cgroup {
  protected:
   Result<void> request_freeze(bool frozen) override;
   Result<bool> is_empty() override;
+  Result<bool> remove_if_empty() override;
   Result<void> kill_once() override;
 
  private:

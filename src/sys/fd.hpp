@@ -64,9 +64,16 @@ Result<std::size_t> read_some(int fd, std::span<char> buffer);
 Result<std::string> read_file(const std::string& path, std::size_t limit = std::size_t{64} << 20);
 Result<void> write_file(const std::string& path,
                         std::string_view data);  // an existing file, e.g. of /proc or cgroupfs
-// Readers see the old or the new content, never a part; survives a crash when `durable`.
+// What is left of a replaced file where the whole machine stops at a bad moment (a crash of ours harms none).
+enum class Keeping {
+  Transient,  // anything: what it is about is gone as well
+  Usual,      // as the file system has it: the old or the new content with most
+  Durable,    // the new content, once replace_file() is back
+};
+
+// Readers see the old or the new content, never a part.
 Result<void> replace_file(const std::string& path, std::string_view data, mode_t mode = 0644,
-                          bool durable = false);
+                          Keeping keeping = Keeping::Usual);
 
 Result<struct stat> stat(const std::string& path);
 bool exists(const std::string& path);
@@ -78,7 +85,10 @@ Result<std::uint64_t> disk_usage(const std::string& path);
 
 // Exclusive flock(2) on `path` (made if absent); released when the Fd closes, also by a crash.
 Result<Fd> lock_file(const std::string& path);
+// The same on a directory that is there.
+Result<Fd> lock_directory(const std::string& path);
 // Empty Fd where somebody else holds it.
 Result<Fd> try_lock_file(const std::string& path);
+Result<Fd> try_lock_directory(const std::string& path);
 
 }  // namespace berth::sys

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sys/entry.hpp"
+
 namespace berth::sys {
 namespace {
 
@@ -20,11 +22,16 @@ class FdTest : public testing::Test {
 };
 
 TEST_F(FdTest, ReplaceFileLeavesNoTemporary) {
-  ASSERT_TRUE(replace_file(directory_ + "/f", "one").has_value());
-  ASSERT_TRUE(replace_file(directory_ + "/f", "two", 0600, true).has_value());
-  EXPECT_EQ(*read_file(directory_ + "/f"), "two");
-  EXPECT_EQ((*stat(directory_ + "/f")).st_mode & 0777U, 0600U);
-  EXPECT_FALSE(replace_file(directory_ + "/none/f", "x").has_value());
+  for (const Keeping keeping : {Keeping::Transient, Keeping::Usual, Keeping::Durable}) {
+    const std::string path = directory_ + "/f";
+    ASSERT_TRUE(replace_file(path, "one", 0644, keeping).has_value());
+    ASSERT_TRUE(replace_file(path, "two", 0600, keeping).has_value());
+    EXPECT_EQ(*read_file(path), "two");
+    EXPECT_EQ((*stat(path)).st_mode & 0777U, 0600U);
+    EXPECT_FALSE(replace_file(directory_ + "/none/f", "x", 0600, keeping).has_value());
+    EXPECT_EQ(*list_names(open(directory_, O_RDONLY | O_DIRECTORY)->get()), std::vector<std::string>{"f"});
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+  }
 }
 
 TEST_F(FdTest, RemoveTreeNeverFollowsLinks) {

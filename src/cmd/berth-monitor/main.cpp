@@ -15,11 +15,12 @@ namespace {
 constexpr std::size_t kHeapBytes = 256 << 10;  // of a start, measured
 
 // Before the constructors of all that is linked in, which touch a good part of it.
-[[gnu::constructor(101)]] void prepare() { berth::sys::prepare_for_a_short_run(kHeapBytes); }
+[[gnu::constructor(101)]] void prepare() { berth::sys::map_own_program(); }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  berth::sys::prepare_heap(kHeapBytes);
   if (const auto hidden = berth::sys::run_out_of_reach({argv, argv + argc + 1}); !hidden) {
     std::fputs(hidden.error().message.c_str(), stderr);
     return 125;

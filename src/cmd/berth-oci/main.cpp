@@ -21,9 +21,6 @@ namespace {
 constexpr int kFailed = 1;
 constexpr std::size_t kHeapBytes = 64 << 10;  // of `create`, measured
 
-// Before the constructors of all that is linked in, which touch a good part of it.
-[[gnu::constructor(101)]] void prepare() { sys::prepare_for_a_short_run(kHeapBytes); }
-
 void declare_globals(Options& options, Globals& globals, bool& help, bool& version) {
   options.value("root", 0, globals.root);
   options.value("log", 0, globals.log);
@@ -140,4 +137,7 @@ std::string usage() {
 
 }  // namespace berth::cmd
 
-int main(int argc, char** argv) { return berth::cmd::run({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  berth::sys::prepare_heap(berth::cmd::kHeapBytes);
+  return berth::cmd::run({argv + 1, argv + argc});
+}

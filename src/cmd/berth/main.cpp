@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kHeapBytes = 256 << 10;  // of `berth run`, measured
 
 // Before the constructors of all that is linked in, which touch a good part of it.
-[[gnu::constructor(101)]] void prepare() { berth::sys::prepare_for_a_short_run(kHeapBytes); }
+[[gnu::constructor(101)]] void prepare() { berth::sys::map_own_program(); }
 
 // `exec` starts a process in a unit, which must not get to this program's file. The path that the program is
 // called by from then on is where others find berth's own programs. Taken for `exec` without being it, a
@@ -29,6 +29,7 @@ berth::Result<void> leave_writable_program(char** argv, int argc) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  berth::sys::prepare_heap(kHeapBytes);
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (std::find(args.begin(), args.end(), "exec") != args.end()) {
     if (const auto left = leave_writable_program(argv, argc); !left) {

@@ -55,7 +55,7 @@ Result<void> write_document(const std::string& path, const Json& document) {
   const auto slash = path.rfind('/');
   if (slash != std::string::npos && slash > 0) TRY(sys::make_dir(path.substr(0, slash), 0700));
   const std::string text = document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  return sys::replace_file(path, text, 0600, true);
+  return sys::replace_file(path, text, 0600, sys::Keeping::Durable);
 }
 
 // The helper that this file names for the registry; "" for none.

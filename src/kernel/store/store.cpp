@@ -102,10 +102,10 @@ Result<KernelStore::Workshop> KernelStore::workshop() const {
 Result<void> KernelStore::make(const std::string& path, const KernelRecord& record,
                                const KernelParts& parts) const {
   TRY(sys::make_dir(path, 0755));
-  TRY(sys::replace_file(path + "/vmlinux", parts.vmlinux, 0644, true));
-  TRY(sys::replace_file(path + "/modules.cpio", parts.modules_archive, 0644, true));
+  TRY(sys::replace_file(path + "/vmlinux", parts.vmlinux, 0644, sys::Keeping::Durable));
+  TRY(sys::replace_file(path + "/modules.cpio", parts.modules_archive, 0644, sys::Keeping::Durable));
   const Json json = {{"source", record.source}, {"addedNs", now_ns()}, {"modules", record.modules}};
-  return sys::replace_file(path + "/kernel.json", json.dump(2) + "\n", 0644, true);
+  return sys::replace_file(path + "/kernel.json", json.dump(2) + "\n", 0644, sys::Keeping::Durable);
 }
 
 Result<KernelRecord> KernelStore::add(const Workshop& shop, const KernelRecord& record,

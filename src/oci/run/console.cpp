@@ -27,7 +27,7 @@ Result<void> send_pidfd(const std::string& socket, int pidfd) {
 }
 
 Result<void> write_pid_file(const std::string& path, pid_t pid) {
-  TRY_DURING("--pid-file", sys::replace_file(path, std::to_string(pid)));
+  TRY_DURING("--pid-file", sys::replace_file(path, std::to_string(pid), 0644, sys::Keeping::Transient));
   return {};
 }
 

@@ -49,19 +49,22 @@ class Making {
       : request_(request), spec_(spec), dir_(dir), state_(state) {}
 
   Result<isolate::LaunchedProcess> run(std::string_view config) {
-    TRY(sys::replace_file(dir_.file(kConfigFile), config, 0600));
+    TRY(sys::replace_file(dir_.file(kConfigFile), config, 0600, sys::Keeping::Transient));
     TRY(state_.save(dir_));
     std::optional<Scope> scope;
     if (request_.options.systemd_cgroup) scope = TRY(Scope::start(spec_, state_, dir_));
     isolate::LaunchPlan plan;
-    plan.cgroup = TRY(make_group(spec_, state_));
+    plan.cgroup = TRY(make_group(state_));
     plan.late_cgroup = true;
     TRY(make_plan({spec_, request_.options, state_, dir_, plan.cgroup.get()}, plan));
     plan.console = spec_.process.terminal;
     set_home(spec_, plan);
     add_listen_variables(request_.options, plan);
     plan.gate = TRY(make_gate(dir_));
-    plan.on_process = [this](pid_t pid) { return note_process(pid); };
+    plan.meanwhile = [this, &plan](pid_t pid) -> Result<void> {
+      TRY(note_process(pid));
+      return plan.cgroup ? fill_group(*plan.cgroup, spec_) : Result<void>();
+    };
     isolate::Stdio stdio;
     stdio.tty = spec_.process.terminal;
     auto process = TRY(isolate::launch(plan, stdio));

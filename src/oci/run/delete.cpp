@@ -24,9 +24,7 @@ Result<sys::Fd> open_process(const State& state) {
   return pidfd;
 }
 
-Result<void> end_process(const State& state) {
-  const sys::Fd process = TRY(open_process(state));
-  if (!process) return {};
+Result<void> send_kill(const sys::Fd& process) {
   auto sent = sys::send_signal(process.get(), SIGKILL);
   if (!sent && sent.error().sys_errno != ESRCH) return sent;
   return {};
@@ -39,9 +37,8 @@ Result<void> end_group(const State& state) {
   return {};
 }
 
-Result<void> await_end(const State& state) {
-  const sys::Fd process = TRY(open_process(state));
-  if (!process || TRY(sys::wait_for_end(process.get(), kKillTimeoutMs))) return {};
+Result<void> await_end(const sys::Fd& process, const State& state) {
+  if (TRY(sys::wait_for_end(process.get(), kKillTimeoutMs))) return {};
   return fail(
       Code::DeadlineExceeded,
       fmt::format("process {} of container {} does not end: it is stuck in the kernel", state.pid, state.id));
@@ -53,11 +50,14 @@ Result<void> run_poststop(const ContainerDir& dir, const State& state) {
   return {};
 }
 
-Result<void> end(const State& state) {
-  TRY(end_process(state));
+// `process` is empty where it is gone.
+Result<void> end(const sys::Fd& process, const State& state) {
+  if (process) TRY(send_kill(process));
   TRY(end_group(state));
-  return await_end(state);
+  return process ? await_end(process, state) : Result<void>();
 }
+
+Result<void> end(const State& state) { return end(TRY(open_process(state)), state); }
 
 }  // namespace
 
@@ -70,15 +70,15 @@ Result<void> remove(const std::string& root, const std::string& id, bool force) 
   ContainerDir dir = TRY(ContainerDir::open(root, id));
   TRY(dir.lock());
   const State state = TRY(State::load(dir));
-  const bool alive = is_alive(state);
-  if (alive && !force) {
+  const sys::Fd process = TRY(open_process(state));
+  if (process && !force) {
     const Status status = TRY(status_of(dir, state));
     if (status == Status::Running || status == Status::Paused) {
       return fail(Code::FailedPrecondition,
                   fmt::format("cannot delete container {} that is not stopped: {}", id, status_name(status)));
     }
   }
-  TRY(end(state));
+  TRY(end(process, state));
   if (state.late_hooks) {
     if (const auto ran = run_poststop(dir, state); !ran) log::warn("{}", ran.error().message);
   }

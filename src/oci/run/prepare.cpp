@@ -78,21 +78,22 @@ Result<Prepared> prepare(const CreateRequest& request) {
 }
 
 // An ordinary user may own no control groups: fine as long as no limit was asked for.
-Result<std::unique_ptr<sys::Cgroup>> make_group(const Spec& spec, const State& state) {
+Result<std::unique_ptr<sys::Cgroup>> make_group(const State& state) {
   const sys::CgroupHost& host = *TRY(isolate::cgroup_host());
   if (!host.writable || (host.lent && state.unit.empty())) return std::unique_ptr<sys::Cgroup>();
   auto group = TRY(sys::Cgroup::create(host, state.cgroup, {}));
-  const auto fill = [&]() -> Result<void> {
-    TRY(group->make_everywhere());
-    TRY(isolate::apply_runtime_resources(*group, spec.platform.resources));
-    // Programs that confine devices are root's to load; an ordinary user can make no device that they would
-    // stop.
-    const bool rules = !spec.platform.resources.devices.empty() && host.why_not("devices").empty() &&
-                       !sys::is_ordinary_user();
-    return rules ? group->set_devices(device_rules(spec)) : Result<void>();
-  };
-  TRY(fill());
+  TRY(group->make_everywhere());
   return group;
+}
+
+Result<void> fill_group(sys::Cgroup& group, const Spec& spec) {
+  const sys::CgroupHost& host = *TRY(isolate::cgroup_host());
+  TRY(isolate::apply_runtime_resources(group, spec.platform.resources));
+  // Programs that confine devices are root's to load; an ordinary user can make no device that they would
+  // stop.
+  const bool rules =
+      !spec.platform.resources.devices.empty() && host.why_not("devices").empty() && !sys::is_ordinary_user();
+  return rules ? group.set_devices(device_rules(spec)) : Result<void>();
 }
 
 }  // namespace berth::oci

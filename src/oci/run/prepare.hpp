@@ -19,7 +19,10 @@ struct Prepared {
 // Touches nothing. InvalidArgument for a request that contradicts the configuration.
 Result<Prepared> prepare(const CreateRequest& request);
 
-// The control group with its limits; null where this user may make none and none was asked for.
-Result<std::unique_ptr<sys::Cgroup>> make_group(const Spec& spec, const State& state);
+// The control group; null where this user may make none.
+Result<std::unique_ptr<sys::Cgroup>> make_group(const State& state);
+
+// Its limits and device rules.
+Result<void> fill_group(sys::Cgroup& group, const Spec& spec);
 
 }  // namespace berth::oci

@@ -119,11 +119,12 @@ class Restoring {
       : request_(request), options_(options), prepared_(prepared), dir_(dir), state_(state) {}
 
   Result<isolate::LaunchedProcess> run() {
-    TRY(sys::replace_file(dir_.file(kConfigFile), prepared_.config, 0600));
+    TRY(sys::replace_file(dir_.file(kConfigFile), prepared_.config, 0600, sys::Keeping::Transient));
     TRY(state_.save(dir_));
     std::optional<Scope> scope;
     if (request_.options.systemd_cgroup) scope = TRY(Scope::start(prepared_.spec, state_, dir_));
-    auto group = TRY(make_group(prepared_.spec, state_));
+    auto group = TRY(make_group(state_));
+    if (group) TRY(fill_group(*group, prepared_.spec));
     const auto& work = options_.work_dir.empty() ? options_.image_dir : options_.work_dir;
     const Surroundings around{state_.root, dir_.file(kRootMount),
                               TRY(mount_points_of(prepared_.spec, state_.bundle)),

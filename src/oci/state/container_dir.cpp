@@ -68,21 +68,21 @@ Result<std::vector<std::string>> ContainerDir::list(const std::string& root) {
 std::string ContainerDir::file(std::string_view name) const { return fmt::format("{}/{}", path_, name); }
 
 Result<void> ContainerDir::lock() {
-  auto locked = sys::lock_file(file("lock"));
+  auto locked = sys::lock_directory(path_);
   if (!locked && locked.error().code == Code::NotFound)  // removed since
     return fail(Code::NotFound, fmt::format("container does not exist: {}", id_));
   lock_ = TRY(std::move(locked));
   struct stat ours {};
   struct stat present {};
-  const bool same = ::fstat(lock_.get(), &ours) == 0 && ::stat(file("lock").c_str(), &present) == 0 &&
+  const bool same = ::fstat(lock_.get(), &ours) == 0 && ::stat(path_.c_str(), &present) == 0 &&
                     ours.st_ino == present.st_ino;
   if (same) return {};
   return fail(Code::NotFound, fmt::format("container does not exist: {}", id_));
 }
 
 bool ContainerDir::busy() const {
-  if (lock_ || !sys::exists(file("lock"))) return false;
-  const auto free = sys::try_lock_file(file("lock"));
+  if (lock_) return false;
+  const auto free = sys::try_lock_directory(path_);
   return free && !*free;
 }
 

@@ -1,4 +1,4 @@
-// The directory of one container below --root. Who makes it owns the name; a lock in it lets one command at a
+// The directory of one container below --root. Who makes it owns the name; a lock on it lets one command at a
 // time change the container.
 #pragma once
 

@@ -86,7 +86,7 @@ Result<State> State::load(const ContainerDir& dir) {
 }
 
 Result<void> State::save(const ContainerDir& dir) const {
-  return sys::replace_file(dir.file(kStateFile), text(), 0600);
+  return sys::replace_file(dir.file(kStateFile), text(), 0600, sys::Keeping::Transient);
 }
 
 bool is_alive(const State& state) {
