@@ -35,10 +35,9 @@ Result<std::unique_ptr<engine::Backend>> make_backend(EngineChoice choice, const
   if (choice == EngineChoice::Kvm) return engine::kvm::make_backend(memory);
   if (choice == EngineChoice::Auto)
     if (auto kvm = engine::kvm::make_backend(memory)) return kvm;
-  // A guest's program has been seen to fail on the translator, once in some forty starts: not by default yet.
-  const bool translates = choice == EngineChoice::Translator;
+  const bool interprets = choice == EngineChoice::Interpreter;
   return engine::soft::make_backend(
-      memory, translates ? engine::soft::Tiers::Translator : engine::soft::Tiers::Interpreter);
+      memory, interprets ? engine::soft::Tiers::Interpreter : engine::soft::Tiers::Translator);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ def command(directory: pathlib.Path, **description) -> list:
     """Writes the description; what is not given is small."""
     path = directory / "machine.json"
     settings = {key: str(value) if isinstance(value, pathlib.Path) else value for key, value in description.items()}
-    path.write_text(json.dumps({"engine": "interpreter", "memory": "64M", **settings}))
+    path.write_text(json.dumps({"engine": "soft", "memory": "64M", **settings}))
     return [VMM, path]
 
 

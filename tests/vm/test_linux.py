@@ -28,8 +28,9 @@ def boot(directory, kernel, script, modules=(), **description):
     return machine.run(directory, timeout=120, **described(directory, kernel, script, modules, **description))
 
 
-def test_boots_to_a_shell_that_computes_and_sleeps(kernel, tmp_path):
-    ended = boot(tmp_path, kernel, "echo up $($B uname -m) $((6*7)); $B sleep 0.2; echo slept")
+@pytest.mark.parametrize("engine", ["interpreter", "soft"])
+def test_boots_to_a_shell_that_computes_and_sleeps(kernel, tmp_path, engine):
+    ended = boot(tmp_path, kernel, "echo up $($B uname -m) $((6*7)); $B sleep 0.2; echo slept", engine=engine)
     assert ended.returncode == 0, ended
     assert b"up x86_64 42" in ended.stdout and b"slept" in ended.stdout
 
