@@ -41,7 +41,7 @@ void Vcpu::start(const x86::CpuState* state) {
   x86::CpuState& own = engine_->state();
   own = state != nullptr ? *state : x86::power_on_state();
   if (state == nullptr) own.activity = x86::Activity::WaitForSipi;
-  own.tsc_offset = 0 - __builtin_ia32_rdtsc();  // the guest's counter starts near 0
+  own.tsc_offset = 0 - place_.start_tsc;  // the guest's counter starts near 0, the same on all processors
   engine_->state_changed();
   thread_ = std::thread([this] { run(); });
 }
@@ -73,6 +73,7 @@ void Vcpu::nmi() {
 }
 
 void Vcpu::init() {
+  startup_ = -1;  // here and not in take_signals(), which may come after the start-up message that follows
   init_ = true;
   kick();
 }
@@ -133,7 +134,6 @@ void Vcpu::run() {
 // INIT and start-up messages (SDM vol. 3, 9.4): the second counts only after the first.
 void Vcpu::take_signals() {
   if (init_.exchange(false)) {
-    startup_ = -1;
     apic_.reset();
     x86::CpuState fresh = x86::power_on_state();
     fresh.activity = x86::Activity::WaitForSipi;

@@ -26,6 +26,7 @@ class Vcpu final : private engine::Machine, private device::ApicOwner {
   struct Place {
     unsigned index = 0, count = 1;
     std::uint64_t tsc_hz = 0;
+    std::uint64_t start_tsc = 0;    // the host's counter when the machine was made
     std::uint64_t start_ns = 0;     // when the machine started, on the timers' clock
     std::uint64_t realtime_ns = 0;  // since 1970, at that moment
   };

@@ -38,8 +38,9 @@ Result<void> VirtualMachine::add_processors(engine::Backend& backend, unsigned c
     return fail(Code::InvalidArgument, fmt::format("vcpus: {} is not between 1 and {}", count, kMaxVcpus));
   VcpuOwner& owner = *this;
   const std::uint64_t start_ns = timers_.now_ns();
+  const std::uint64_t start_tsc = __builtin_ia32_rdtsc();
   for (unsigned index = 0; index < count; ++index) {
-    const Vcpu::Place place{index, count, tsc_hz_, start_ns, realtime_ns()};
+    const Vcpu::Place place{index, count, tsc_hz_, start_tsc, start_ns, realtime_ns()};
     vcpus_.push_back(std::make_unique<Vcpu>(place, board_, timers_, memory_, owner));
     TRY_DURING(fmt::format("cannot make vCPU {} ({})", index, backend.name()),
                vcpus_.back()->attach(backend));

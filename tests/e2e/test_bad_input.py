@@ -161,7 +161,9 @@ def small_disk(tmp_path, as_root):
     image, directory = tmp_path / "disk", tmp_path / "small"
     with open(image, "wb") as file:
         file.truncate(6 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", image], check=True)
+    # Blocks of a whole page, as any larger disk has them: with smaller ones, which mkfs would take here, SQLite does not reserve all of
+    # the memory that it maps, and is killed by SIGBUS now and then.
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-b", "4096", "-O", "^has_journal", image], check=True)
     directory.mkdir()
     if subprocess.run(["mount", "-o", "loop", image, directory], capture_output=True, check=False).returncode != 0:
         pytest.skip("this machine mounts no loop devices")

@@ -29,16 +29,19 @@ class TableMemory {
     const auto span = cpu_.memory->at(guest::Gpa{physical}, bytes);
     if (span.empty()) return true;
     cpu_.blocks->memory_written(physical, bytes);
-    if (bytes == 8) {
-      return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(span.data()))
-          .compare_exchange_strong(expected, desired);
-    }
-    auto narrow = static_cast<std::uint32_t>(expected);
-    return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(span.data()))
-        .compare_exchange_strong(narrow, static_cast<std::uint32_t>(desired));
+    const bool exchanged = bytes == 8 ? exchange<std::uint64_t>(span.data(), expected, desired)
+                                      : exchange<std::uint32_t>(span.data(), expected, desired);
+    tell_written(cpu_, physical, bytes);
+    return exchanged;
   }
 
  private:
+  template <class T>
+  static bool exchange(std::byte* place, std::uint64_t expected, std::uint64_t desired) {
+    auto narrow = static_cast<T>(expected);
+    return std::atomic_ref(*reinterpret_cast<T*>(place))
+        .compare_exchange_strong(narrow, static_cast<T>(desired));
+  }
   Cpu& cpu_;
 };
 
@@ -80,7 +83,7 @@ void fill(Cpu& cpu, Tlb& tlb, std::uint64_t linear, const x86::Translation& page
   }
   if (watches_alignment(cpu) || cpu.debugging) return;
   entry.read = tag;
-  entry.write = page.writable && !cpu.blocks->has_code(physical) ? tag : Tlb::kNever;
+  entry.write = page.writable && !cpu.blocks->is_watched(physical) ? tag : Tlb::kNever;
 }
 
 // The check of data breakpoints: DR7's R/W is 1 for writes, 3 for both; LEN 0-3 is 1, 2, 8, 4 bytes.
@@ -161,6 +164,7 @@ void write_piece(Cpu& cpu, const Place& place, const std::byte* data, unsigned b
   if (place.host != nullptr) {
     cpu.blocks->memory_written(place.physical, bytes);
     std::memcpy(place.host, data, bytes);
+    tell_written(cpu, place.physical, bytes);
     return;
   }
   for (unsigned done = 0; done < bytes;) {
@@ -219,6 +223,18 @@ void check_store(Cpu& cpu, std::uint64_t linear, unsigned bytes) {
   const unsigned first = bytes_in_page(linear, bytes);
   locate(cpu, linear, true, Intent::Normal);
   if (first != bytes) locate(cpu, linear + first, true, Intent::Normal);
+}
+
+LockedPlace lock_in_ram(Cpu& cpu, std::uint64_t linear, unsigned bytes) {
+  if (bytes_in_page(linear, bytes) != bytes) return {};
+  const Place place = locate(cpu, linear, true, Intent::Normal);
+  if (place.host != nullptr) cpu.blocks->memory_written(place.physical, bytes);
+  return {.host = place.host, .physical = place.physical};
+}
+
+void tell_written(Cpu& cpu, std::uint64_t physical, unsigned bytes) {
+  if (cpu.blocks->is_watched(physical)) [[unlikely]]
+    cpu.blocks->tell_written(physical, bytes);
 }
 
 std::uint64_t load_bytes(Cpu& cpu, std::uint64_t linear, unsigned bytes) {

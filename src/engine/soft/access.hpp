@@ -19,6 +19,16 @@ void store_slow(Cpu& cpu, std::uint64_t linear, const void* data, unsigned bytes
 // Raises what a store would raise, and stores nothing.
 void check_store(Cpu& cpu, std::uint64_t linear, unsigned bytes);
 
+// Where an instruction may change RAM in place that the fast path does not have: pages with code. `host` is
+// null for a device, and where the place lies in two pages. tell_written() is to follow.
+struct LockedPlace {
+  std::byte* host = nullptr;
+  std::uint64_t physical = 0;
+};
+LockedPlace lock_in_ram(Cpu& cpu, std::uint64_t linear, unsigned bytes);
+// Has stored to RAM, not by the fast path: other processors may have cached that code.
+void tell_written(Cpu& cpu, std::uint64_t physical, unsigned bytes);
+
 // The host's address for an access; null where the slow path has to make it.
 template <unsigned Bytes>
 inline std::byte* readable(Cpu& cpu, std::uint64_t linear) {

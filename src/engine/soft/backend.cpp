@@ -22,23 +22,24 @@ CpuidTable make_features() {
 class SoftBackend final : public Backend {
  public:
   SoftBackend(const guest::GuestMemory& memory, Tiers tiers)
-      : memory_(memory), tiers_(tiers), features_(make_features()) {}
+      : memory_(memory),
+        tiers_(tiers),
+        processors_(std::make_shared<Processors>(memory)),
+        features_(make_features()) {}
 
   std::string_view name() const override { return "soft"; }
   const CpuidTable& features() const override { return features_; }
   Result<std::unique_ptr<VcpuEngine>> make_vcpu(unsigned index, Machine& machine,
                                                 const CpuidTable& cpuid) override {
-    if (index > 0) {
-      return fail(Code::Unimplemented,
-                  "cannot make a second processor: the soft engine runs one; use vcpus: 1");
-    }
     static_cast<void>(cpuid);  // the machine answers with it
-    return make_soft_vcpu(memory_, machine, tiers_);
+    BERTH_ASSERT(index < CodePages::kMostProcessors);
+    return make_soft_vcpu(memory_, machine, tiers_, {processors_, index});
   }
 
  private:
   const guest::GuestMemory& memory_;
   Tiers tiers_;
+  std::shared_ptr<Processors> processors_;
   CpuidTable features_;
 };
 

@@ -18,14 +18,14 @@ T* allocate(std::size_t count) {
 
 }  // namespace
 
-BlockCache::BlockCache(const guest::GuestMemory& memory)
-    : buckets_(new Block*[kBuckets]()), ops_(allocate<Op>(kOps)), blocks_(allocate<Block>(kBlocks)) {
-  const auto& regions = memory.regions();
-  low_bytes_ = regions.front().bytes;
-  if (regions.size() > 1) high_shift_ = value(regions[1].start) - regions[1].file_offset;
-  page_count_ = memory.bytes() >> 12;
-  lines_ = allocate<std::uint64_t>(page_count_);
-}
+BlockCache::BlockCache(const guest::GuestMemory& memory, Processors& processors, unsigned self)
+    : buckets_(new Block*[kBuckets]()),
+      ops_(allocate<Op>(kOps)),
+      blocks_(allocate<Block>(kBlocks)),
+      lines_(allocate<std::uint64_t>(memory.bytes() >> 12)),
+      ram_(memory),
+      processors_(processors),
+      self_(self) {}
 
 BlockCache::~BlockCache() {
   std::free(ops_);
@@ -35,14 +35,17 @@ BlockCache::~BlockCache() {
 
 void BlockCache::clear() {
   std::fill_n(buckets_.get(), kBuckets, nullptr);
-  for (const auto& [page, blocks] : pages_) lines_[page_index(page)] = 0;
+  for (const auto& [page, blocks] : pages_) {
+    lines_[ram_.index(page)] = 0;
+    processors_.pages().remove(page, self_);
+  }
   pages_.clear();
   op_count_ = block_count_ = 0;
   ++generation_;
 }
 
 Block* BlockCache::insert(const Block& block, const Op* ops) {
-  if (op_count_ + block.count > kOps || block_count_ == kBlocks) clear();
+  BERTH_ASSERT(!is_full() && block.count <= kMostOps);
   Block* placed = &blocks_[block_count_++];
   *placed = block;
   placed->ops = &ops_[op_count_];
@@ -62,7 +65,8 @@ Block* BlockCache::insert(const Block& block, const Op* ops) {
 
 void BlockCache::note_page(std::uint64_t page, Block* block, std::uint64_t from, std::uint64_t bytes) {
   pages_[page].push_back(block);
-  lines_[page_index(page)] |= line_mask(from, bytes);
+  lines_[ram_.index(page)] |= line_mask(from, bytes);
+  processors_.pages().add(page, self_);
 }
 
 void BlockCache::unlink(Block* block) {
@@ -102,8 +106,10 @@ void BlockCache::kill_in_page(std::uint64_t page, std::uint64_t first, std::uint
     left |= line_mask(start, size);
     return false;
   });
-  lines_[page_index(page)] = left;
-  if (entry->second.empty()) pages_.erase(entry);
+  lines_[ram_.index(page)] = left;
+  if (!entry->second.empty()) return;
+  pages_.erase(entry);
+  processors_.pages().remove(page, self_);
 }
 
 }  // namespace berth::engine::soft

@@ -5,11 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/soft/cpu.hpp"
+#include "engine/soft/processors.hpp"
 
 namespace berth::engine::soft {
 
@@ -50,7 +52,10 @@ struct Block {
 
 class BlockCache {
  public:
-  explicit BlockCache(const guest::GuestMemory& memory);
+  static constexpr std::size_t kMostOps = 256;  // of a block
+
+  // `self` of `processors`: whose cache this is.
+  BlockCache(const guest::GuestMemory& memory, Processors& processors, unsigned self);
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
   ~BlockCache();
@@ -61,19 +66,31 @@ class BlockCache {
     }
     return nullptr;
   }
-  // Copies `ops` into the cache. Throws everything away first where the cache is full; see generation().
+  // Whether there is no room for one more block.
+  bool is_full() const { return op_count_ + kMostOps > kOps || block_count_ == kBlocks; }
+  // Copies `ops`, kMostOps at most, into the cache, which is not full and has claimed the block's pages.
   Block* insert(const Block& block, const Op* ops);
   // Changes whenever all blocks have gone, and pointers to them with them.
   std::uint64_t generation() const { return generation_; }
   void clear();
 
-  // Whether the physical page holds bytes of a block.
-  bool has_code(std::uint64_t physical) const { return lines(physical) != 0; }
   // To be called before (or after) any store to RAM that does not go by the TLB's fast path.
   void memory_written(std::uint64_t physical, std::uint64_t bytes) {
     if (((physical + bytes - 1) ^ physical) < 4096 && (lines(physical) & line_mask(physical, bytes)) == 0)
       return;
     kill_range(physical, bytes);
+  }
+  // Stores to the page, by whomever, take the slow path from now on, and are told here. Before its code is
+  // read. Holds until the page's last block has gone.
+  void claim(std::uint64_t page, const std::function<void()>& meanwhile) {
+    if (!has_claimed(page)) processors_.claim(self_, page, meanwhile);
+  }
+  bool has_claimed(std::uint64_t page) const { return processors_.pages().has(page, self_); }
+  // Whether a store to the page must be told to somebody.
+  bool is_watched(std::uint64_t physical) const { return processors_.pages().any(physical); }
+  // To be called after a store for which is_watched() holds.
+  void tell_written(std::uint64_t physical, std::uint64_t bytes) {
+    processors_.wrote(self_, physical, bytes);
   }
 
  private:
@@ -91,11 +108,8 @@ class BlockCache {
     return (~std::uint64_t{0} << first) & (~std::uint64_t{0} >> (63 - last));
   }
   std::uint64_t lines(std::uint64_t physical) const {
-    const auto found = page_index(physical);
-    return found < page_count_ ? lines_[found] : 0;
-  }
-  std::uint64_t page_index(std::uint64_t physical) const {
-    return physical < low_bytes_ ? physical >> 12 : (physical - high_shift_) >> 12;
+    const auto found = ram_.index(physical);
+    return found < ram_.count() ? lines_[found] : 0;
   }
   void kill_range(std::uint64_t physical, std::uint64_t bytes);
   void kill_in_page(std::uint64_t page, std::uint64_t first, std::uint64_t last);
@@ -109,7 +123,9 @@ class BlockCache {
   std::uint64_t generation_ = 0;
   std::unordered_map<std::uint64_t, std::vector<Block*>> pages_;
   std::uint64_t* lines_ = nullptr;  // by page of RAM
-  std::uint64_t page_count_ = 0, low_bytes_ = 0, high_shift_ = 0;
+  RamPages ram_;
+  Processors& processors_;
+  unsigned self_;
 };
 
 }  // namespace berth::engine::soft

@@ -23,6 +23,7 @@
 namespace berth::engine::soft {
 
 class BlockCache;
+class Mailbox;
 class Decoder;
 class Translator;
 
@@ -71,6 +72,7 @@ struct Cpu : CodeContext {
   bool sse_unmasked = false;  // the guest wants #XM for some floating-point exception
 
   BlockCache* blocks = nullptr;
+  Mailbox* mailbox = nullptr;
   Decoder* decoder = nullptr;
   Translator* translator = nullptr;
   const guest::GuestMemory* memory = nullptr;

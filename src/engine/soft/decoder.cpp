@@ -202,6 +202,7 @@ class BlockWriter {
   const ZydisDecoder& decoder_;
   NativeCodeCache& natives_;
   std::array<Op, kMostOps + kLongestBlock> ops_;
+  static_assert(kMostOps + kLongestBlock <= BlockCache::kMostOps);
   std::size_t count_ = 0;
   std::size_t offset_ = 0;
 };
@@ -233,13 +234,14 @@ Decoder::Decoder(NativeCodeCache natives) : natives_(std::move(natives)) {
   init(OperatingMode::Bits64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 }
 
-DecodeOutcome Decoder::decode(BlockCache& cache, Translator& translator, const CodeWindow& window,
-                              Block*& block) {
-  if (natives_.is_full() || translator.is_full()) {
-    cache.clear();
-    translator.clear();
-    natives_.clear();
-  }
+void Decoder::make_room(BlockCache& cache, Translator& translator) {
+  if (!cache.is_full() && !natives_.is_full() && !translator.is_full()) return;
+  cache.clear();
+  translator.clear();
+  natives_.clear();
+}
+
+DecodeOutcome Decoder::decode(BlockCache& cache, const CodeWindow& window, Block*& block) {
   BlockWriter writer(window, decoders_[window.kind & block_kind::kMode], natives_);
   if (writer.run() == DecodeOutcome::Short) return DecodeOutcome::Short;
   block = cache.insert(writer.block(), writer.ops());

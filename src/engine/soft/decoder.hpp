@@ -26,9 +26,10 @@ class Decoder {
  public:
   static Result<Decoder> create();
 
+  // Empties the caches where one of them is full. Before each block.
+  void make_room(BlockCache& cache, Translator& translator);
   // Decodes a block into the cache. `block` is null for Short.
-  // Empties the caches first where one of them is full.
-  DecodeOutcome decode(BlockCache& cache, Translator& translator, const CodeWindow& window, Block*& block);
+  DecodeOutcome decode(BlockCache& cache, const CodeWindow& window, Block*& block);
 
  private:
   explicit Decoder(NativeCodeCache natives);

@@ -10,6 +10,7 @@ namespace {
 using namespace x86;  // NOLINT(google-build-using-namespace): the architecture's names
 
 constexpr std::size_t kLongestInstruction = 15;
+constexpr std::size_t kLongestCode = 1024;  // of a block
 
 std::uint64_t code_address(Cpu& cpu, std::uint64_t rip) {
   if (cpu.is_64bit()) {
@@ -30,41 +31,48 @@ std::uint64_t fetch_page(Cpu& cpu, std::uint64_t linear) {
   return translate(cpu, linear, false, true, Intent::Normal);
 }
 
-// The block's code has become cached: stores to its pages must be seen.
-void watch_pages(Cpu& cpu, const Block& block) {
-  for (Tlb& tlb : cpu.tlbs) {
-    tlb.forbid_writes(block.physical & kPageMask);
-    if (block.second_page != Block::kNoPage) tlb.forbid_writes(block.second_page);
-  }
+// Code of the page is about to be cached: stores to it must be seen, whoever makes them.
+void claim_page(Cpu& cpu, std::uint64_t page) {
+  cpu.blocks->claim(page, [&cpu] { take_memory_news(cpu); });
+  for (Tlb& tlb : cpu.tlbs) tlb.forbid_writes(page);
 }
 
 Block* decode_block(Cpu& cpu, std::uint64_t linear, std::uint64_t physical, std::uint32_t kind) {
   const std::uint64_t in_page = 4096 - (physical & 4095);
   const std::span<std::byte> page = cpu.memory->at(guest::Gpa{physical}, in_page);
   if (page.empty()) raise(cpu, Vector::Ud);  // not RAM: reads as ones
+  cpu.decoder->make_room(*cpu.blocks, *cpu.translator);
+  claim_page(cpu, physical & kPageMask);
+  // A copy: others may change the code while it is looked at.
+  std::array<std::byte, kLongestCode> bytes;
+  const std::size_t own = std::min<std::size_t>(in_page, bytes.size());
+  std::copy_n(page.begin(), own, bytes.begin());
   // Bytes behind CS's limit do not exist; where they are needed, fetching raises #GP.
   std::uint64_t allowed = ~std::uint64_t{0};
   if (!cpu.is_64bit()) allowed = cpu.segment(SegmentName::Cs).limit - cpu.rip_base() + 1;
-  CodeWindow window{.bytes = page.data(),
-                    .size = std::min(in_page, allowed),
+  CodeWindow window{.bytes = bytes.data(),
+                    .size = std::min<std::uint64_t>(own, allowed),
                     .physical = physical,
                     .rip = cpu.rip_base(),
                     .kind = kind};
   Block* block = nullptr;
-  if (cpu.decoder->decode(*cpu.blocks, *cpu.translator, window, block) == DecodeOutcome::Done) return block;
+  if (cpu.decoder->decode(*cpu.blocks, window, block) == DecodeOutcome::Done) return block;
   if (allowed <= in_page) raise(cpu, Vector::Gp);
   const std::uint64_t second = fetch_page(cpu, linear + in_page);
   const std::span<std::byte> rest = cpu.memory->at(guest::Gpa{second}, kLongestInstruction);
-  std::array<std::byte, 2 * kLongestInstruction> bytes;
-  bytes.fill(std::byte{0xff});
-  std::copy_n(page.begin(), in_page, bytes.begin());
-  if (!rest.empty())
-    std::copy(rest.begin(), rest.end(), bytes.begin() + static_cast<std::ptrdiff_t>(in_page));
-  window.bytes = bytes.data();
+  const auto behind = bytes.begin() + static_cast<std::ptrdiff_t>(in_page);
+  std::fill_n(behind, kLongestInstruction, std::byte{0xff});
+  if (!rest.empty()) {
+    do {  // claiming one may end the claim to the other, where what is told meanwhile kills its blocks
+      claim_page(cpu, physical & kPageMask);
+      claim_page(cpu, second & kPageMask);
+    } while (!cpu.blocks->has_claimed(physical & kPageMask));
+    std::copy_n(page.begin(), own, bytes.begin());
+    std::copy(rest.begin(), rest.end(), behind);
+  }
   window.size = std::min<std::uint64_t>(in_page + kLongestInstruction, allowed);
   window.second_page = second & kPageMask;
-  if (cpu.decoder->decode(*cpu.blocks, *cpu.translator, window, block) != DecodeOutcome::Done)
-    raise(cpu, Vector::Gp);
+  if (cpu.decoder->decode(*cpu.blocks, window, block) != DecodeOutcome::Done) raise(cpu, Vector::Gp);
   return block;
 }
 
@@ -76,6 +84,13 @@ bool is_current(Cpu& cpu, const Block& block, std::uint64_t linear) {
 }
 
 }  // namespace
+
+void take_memory_news(Cpu& cpu) {
+  cpu.mailbox->take([&cpu](const MemoryNews& news) {
+    if (news.bytes != 0) return cpu.blocks->memory_written(news.address, news.bytes);
+    for (Tlb& tlb : cpu.tlbs) tlb.forbid_writes(news.address);
+  });
+}
 
 Block* find_block(Cpu& cpu, std::uint32_t kind_bits) {
   const std::uint64_t linear = code_address(cpu, cpu.rip_base());
@@ -93,9 +108,7 @@ Block* find_block(Cpu& cpu, std::uint32_t kind_bits) {
     raise(cpu, Vector::Gp);
   }
   if (block != nullptr) cpu.blocks->memory_written(block->physical, 1);  // another second page now
-  block = decode_block(cpu, linear, physical, kind);
-  watch_pages(cpu, *block);
-  return block;
+  return decode_block(cpu, linear, physical, kind);
 }
 
 }  // namespace berth::engine::soft

@@ -11,9 +11,11 @@ template <class T, class Change>
 inline void modify_at(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
   std::uint64_t flags = cpu.native.flags;
   std::byte* host = writable<sizeof(T)>(cpu, linear);
+  LockedPlace slow;
   if (host == nullptr) {
     check_store(cpu, linear, sizeof(T));
-    host = op->has(Op::kLock) ? writable<sizeof(T)>(cpu, linear) : nullptr;
+    if (op->has(Op::kLock)) slow = lock_in_ram(cpu, linear, sizeof(T));
+    host = slow.host;
   }
   if (host == nullptr) {
     const T value = load<T>(cpu, linear);
@@ -32,6 +34,7 @@ inline void modify_at(Cpu& cpu, const Op* op, std::uint64_t linear, Change chang
     value = change(value, flags);
     std::memcpy(host, &value, sizeof value);
   }
+  if (slow.host != nullptr) tell_written(cpu, slow.physical, sizeof(T));
   cpu.native.flags = flags;
 }
 

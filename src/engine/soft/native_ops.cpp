@@ -79,6 +79,13 @@ const Op* on_memory(Cpu& cpu, const Op* op) {
     alignas(64) std::array<std::byte, 64> buffer{};
     if (code.reads || !code.writes) load_buffer(cpu, linear, buffer.data(), code.memory_bytes);
     host = direct(cpu, code, linear);
+    if (host == nullptr && op->has(Op::kLock)) {
+      if (const LockedPlace place = lock_in_ram(cpu, linear, code.memory_bytes); place.host != nullptr) {
+        execute(cpu, code, place.host);
+        tell_written(cpu, place.physical, code.memory_bytes);
+        return op + 1;
+      }
+    }
     if (host == nullptr) {
       const NativeContext before = cpu.native;
       execute(cpu, code, buffer.data());

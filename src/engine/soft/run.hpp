@@ -10,6 +10,9 @@ namespace berth::engine::soft {
 // block_kind::kSingle or 0.
 Block* find_block(Cpu& cpu, std::uint32_t kind_bits);
 
+// What other threads have told of memory.
+void take_memory_news(Cpu& cpu);
+
 // Raises #GP(0) where a near branch may not go to `target`.
 inline void check_branch_target(Cpu& cpu, std::uint64_t target) {
   if (cpu.is_64bit() ? !x86::is_canonical(target) : target > cpu.segment(x86::SegmentName::Cs).limit)

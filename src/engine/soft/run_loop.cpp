@@ -85,7 +85,7 @@ bool needs_single(const Cpu& cpu) {
 }
 
 // One turn of the outer loop. False where the engine is to be left, for cpu.exit.
-bool turn(Cpu& cpu, const std::function<void()>& take_memory_changes) {
+bool turn(Cpu& cpu) {
   if (cpu.shut_down) {
     cpu.exit = Shutdown{};
     return false;
@@ -95,7 +95,7 @@ bool turn(Cpu& cpu, const std::function<void()>& take_memory_changes) {
     return true;
   }
   const std::uint32_t attention = cpu.attention.exchange(0);
-  if ((attention & kAttentionMemory) != 0) take_memory_changes();
+  if ((attention & kAttentionMemory) != 0) take_memory_news(cpu);
   if ((attention & kAttentionKick) != 0) {
     cpu.exit = Interrupted{};
     return false;
@@ -116,9 +116,9 @@ bool turn(Cpu& cpu, const std::function<void()>& take_memory_changes) {
 }
 
 // The place that raise() and leave() jump to.
-[[gnu::noinline]] void loop(Cpu& cpu, const std::function<void()>& take_memory_changes) {
+[[gnu::noinline]] void loop(Cpu& cpu) {
   if (_setjmp(cpu.escape) != 0 && cpu.exit.has_value()) return;
-  while (turn(cpu, take_memory_changes)) {
+  while (turn(cpu)) {
   }
 }
 
@@ -130,8 +130,8 @@ void begin_run(Cpu& cpu) {
   cpu.shut_down = false;
 }
 
-VmExit run_until_exit(Cpu& cpu, const std::function<void()>& take_memory_changes) {
-  loop(cpu, take_memory_changes);
+VmExit run_until_exit(Cpu& cpu) {
+  loop(cpu);
   cpu.guest_mxcsr = get_mxcsr(cpu);
   return *cpu.exit;
 }

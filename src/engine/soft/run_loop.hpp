@@ -1,8 +1,6 @@
 // The interpreter's outer loop: what happens between instructions.
 #pragma once
 
-#include <functional>
-
 #include "engine/soft/cpu.hpp"
 
 namespace berth::engine::soft {
@@ -10,8 +8,7 @@ namespace berth::engine::soft {
 // Makes the host's floating-point control the guest's, and has the loop look at interrupts.
 void begin_run(Cpu& cpu);
 
-// Executes until something outside has to act. `take_memory_changes` is called where kAttentionMemory asks
-// for it.
-VmExit run_until_exit(Cpu& cpu, const std::function<void()>& take_memory_changes);
+// Executes until something outside has to act.
+VmExit run_until_exit(Cpu& cpu);
 
 }  // namespace berth::engine::soft

@@ -2,11 +2,9 @@
 
 #include <xmmintrin.h>
 
-#include <mutex>
-#include <vector>
-
 #include "engine/soft/block_cache.hpp"
 #include "engine/soft/decoder.hpp"
+#include "engine/soft/run.hpp"
 #include "engine/soft/run_loop.hpp"
 #include "engine/soft/state_sync.hpp"
 
@@ -21,12 +19,17 @@ struct CpuHome {
 
 class SoftVcpu final : public VcpuEngine {
  public:
-  SoftVcpu(const guest::GuestMemory& memory, Machine& machine, Decoder decoder, Translator translator)
-      : blocks_(memory),
+  SoftVcpu(const guest::GuestMemory& memory, Machine& machine, Seat seat, Decoder decoder,
+           Translator translator)
+      : seat_(std::move(seat)),
+        blocks_(memory, *seat_.processors, seat_.index),
         decoder_(std::move(decoder)),
         translator_(std::move(translator)),
         home_(std::make_unique_for_overwrite<CpuHome>()),
-        cpu_(&home_->cpu) {
+        cpu_(&home_->cpu),
+        mailbox_(cpu_->attention) {
+    seat_.processors->add(seat_.index, mailbox_);
+    cpu_->mailbox = &mailbox_;
     cpu_->blocks = &blocks_;
     cpu_->decoder = &decoder_;
     cpu_->translator = &translator_;
@@ -37,12 +40,18 @@ class SoftVcpu final : public VcpuEngine {
     load_state(*cpu_);
   }
 
+  SoftVcpu(const SoftVcpu&) = delete;
+  SoftVcpu& operator=(const SoftVcpu&) = delete;
+  ~SoftVcpu() override { seat_.processors->remove(seat_.index); }
+
   Result<VmExit> run() override {
     const std::uint32_t host_mxcsr = _mm_getcsr();
-    take_memory_changes();
+    mailbox_.set_running(true);
+    take_memory_news(*cpu_);
     begin_run(*cpu_);
     finish_write();
-    const VmExit exit = run_until_exit(*cpu_, [this] { take_memory_changes(); });
+    const VmExit exit = run_until_exit(*cpu_);
+    mailbox_.set_running(false);
     store_state(*cpu_);
     _mm_setcsr(host_mxcsr);
     last_exit_ = exit;
@@ -63,18 +72,10 @@ class SoftVcpu final : public VcpuEngine {
   void interrupt() noexcept override { cpu_->attention.fetch_or(kAttentionInterrupt); }
   void kick() noexcept override { cpu_->attention.fetch_or(kAttentionKick); }
   void guest_memory_written(guest::Gpa address, std::uint64_t bytes) override {
-    {
-      const std::lock_guard lock(changes_mutex_);
-      changes_.push_back({value(address), bytes});
-    }
-    cpu_->attention.fetch_or(kAttentionMemory);
+    if (bytes != 0) mailbox_.post({value(address), bytes});
   }
 
  private:
-  struct Change {
-    std::uint64_t address, bytes;
-  };
-
   // A write that left the engine is done now: its instruction goes on behind it.
   void finish_write() {
     const bool was_read = answered_;
@@ -85,34 +86,26 @@ class SoftVcpu final : public VcpuEngine {
     if ((port != nullptr && port->write) || (mmio != nullptr && mmio->write)) cpu_->io.append(0);
   }
 
-  void take_memory_changes() {
-    std::vector<Change> changes;
-    {
-      const std::lock_guard lock(changes_mutex_);
-      changes.swap(changes_);
-    }
-    for (const Change& change : changes) blocks_.memory_written(change.address, change.bytes);
-  }
-
+  Seat seat_;
   BlockCache blocks_;
   Decoder decoder_;
   Translator translator_;
   std::unique_ptr<CpuHome> home_;
   Cpu* cpu_;
+  Mailbox mailbox_;
   VmExit last_exit_ = Halt{};
   bool answered_ = false;
-  std::mutex changes_mutex_;
-  std::vector<Change> changes_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<VcpuEngine>> make_soft_vcpu(const guest::GuestMemory& memory, Machine& machine,
-                                                   Tiers tiers) {
+                                                   Tiers tiers, Seat seat) {
+  if (!seat.processors) seat.processors = std::make_shared<Processors>(memory);
   auto decoder = TRY(Decoder::create());
   auto translator = TRY(Translator::create(tiers));
-  return std::unique_ptr<VcpuEngine>(
-      std::make_unique<SoftVcpu>(memory, machine, std::move(decoder), std::move(translator)));
+  return std::unique_ptr<VcpuEngine>(std::make_unique<SoftVcpu>(memory, machine, std::move(seat),
+                                                                std::move(decoder), std::move(translator)));
 }
 
 }  // namespace berth::engine::soft

@@ -112,8 +112,10 @@ void Translator::clear() {
 
 void Translator::translate(Cpu& cpu, Block& block) {
   rules_ = rules_of(cpu);
-  const auto bytes = cpu.memory->at(guest::Gpa{block.physical}, block.bytes);
-  BERTH_ASSERT(bytes.size() == block.bytes);
+  const auto code_bytes = cpu.memory->at(guest::Gpa{block.physical}, block.bytes);
+  BERTH_ASSERT(code_bytes.size() == block.bytes);
+  // A copy: others may change the code between a look at it and its use.
+  const std::vector<std::byte> bytes(code_bytes.begin(), code_bytes.end());
   HostCode code(memory_.writable() + used_, kLongestBlock, memory_.executable() + used_);
   translate_block({.block = &block,
                    .bytes = bytes,
