@@ -231,10 +231,17 @@ def test_the_monitor_is_in_the_control_group_and_its_limits_hold(shared):
     shared("rm", "-f", "limited")
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this machine has one processor")
+def test_it_has_a_processor_for_each_that_it_may_use(shared):
+    count = "grep -c ^processor /proc/cpuinfo"
+    assert run(shared, "vm", "sh", "-c", count, options=("--cpus", "0.5")).stdout == "1\n"
+    work = "for i in 1 2 3 4; do (j=0; while [ $j -lt 20000 ]; do j=$((j+1)); done; echo $j) & done; wait"
+    assert run(shared, "vm", "sh", "-c", f"{count}; {work}", options=("--cpus", "2")).stdout == "2\n" + "20000\n" * 4
+
+
 @pytest.mark.parametrize("options, words", [
     (("--network", "host"), "--network host: a virtual machine has no network yet"),
     (("-v", "/etc:/x"), "--volume: a virtual machine cannot share"),
-    (("--cpus", "2"), "--cpus: a virtual machine has one processor"),
     (("--memory", "8M"), "--memory: a virtual machine needs 96.0 MiB"),
     (("--device", "/dev/null"), "--device: a virtual machine has devices of its own"),
 ])

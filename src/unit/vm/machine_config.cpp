@@ -2,15 +2,20 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/text.hpp"
 #include "sys/user_map.hpp"
+#include "vmm/virtual_machine.hpp"
 
 namespace berth::unit {
 namespace {
 
 constexpr std::uint64_t kStep = std::uint64_t{2} << 20;
-// Devices, page tables, the kernel as it is loaded, and the translated code of the guest.
-constexpr std::uint64_t kMonitorBytes = std::uint64_t{192} << 20;
+// Devices, page tables, the kernel as it is loaded; and of each processor, the translated code of the guest.
+constexpr std::uint64_t kMonitorBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kProcessorBytes = std::uint64_t{128} << 20;
 
 Failure refuse(std::string_view option, std::string_view why) {
   return fail(Code::InvalidArgument, fmt::format("{}: a virtual machine {}", option, why));
@@ -30,8 +35,8 @@ Result<void> check_machine(const isolate::UnitConfig& config) {
       return refuse("--volume", "cannot share the host's files yet: use --tmpfs, or --unit container");
   if (!config.devices.empty()) return refuse("--device", "has devices of its own");
   if (config.userns) return refuse("--userns", "has users of its own");
-  if (config.resources.cpus.value_or(1) > 1)
-    return refuse("--cpus", "has one processor so far: use 1 or less");
+  if (config.resources.cpus.value_or(1) > vmm::kMaxVcpus)
+    return refuse("--cpus", fmt::format("has {} processors at most", vmm::kMaxVcpus));
   if (config.resources.memory_bytes.value_or(kLeastMemoryBytes) < kLeastMemoryBytes)
     return refuse("--memory", fmt::format("needs {} or more", format_size(kLeastMemoryBytes)));
   return {};
@@ -41,9 +46,15 @@ std::uint64_t guest_memory_bytes(const isolate::UnitConfig& config) {
   return (config.resources.memory_bytes.value_or(kDefaultMemoryBytes) + kStep - 1) / kStep * kStep;
 }
 
+unsigned guest_processors(const isolate::UnitConfig& config) {
+  return std::max(1U, static_cast<unsigned>(std::ceil(config.resources.cpus.value_or(1))));
+}
+
 sys::Resources machine_resources(const isolate::UnitConfig& config) {
   sys::Resources resources = config.resources;
-  if (resources.memory_bytes) resources.memory_bytes = guest_memory_bytes(config) + kMonitorBytes;
+  if (resources.memory_bytes)
+    resources.memory_bytes =
+        guest_memory_bytes(config) + kMonitorBytes + guest_processors(config) * kProcessorBytes;
   resources.pids.reset();
   return resources;
 }

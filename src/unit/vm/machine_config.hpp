@@ -14,6 +14,9 @@ Result<void> check_machine(const isolate::UnitConfig& config);
 
 // The guest's memory: what --memory says, in whole 2 MiB.
 std::uint64_t guest_memory_bytes(const isolate::UnitConfig& config);
+
+// As many as --cpus gives it time of, 1 where it gives none.
+unsigned guest_processors(const isolate::UnitConfig& config);
 // The limits of the process that is the machine: the guest's memory and what running it takes; what counts
 // processes is the guest's.
 sys::Resources machine_resources(const isolate::UnitConfig& config);

@@ -33,7 +33,7 @@ TEST(MachineConfig, RefusesByName) {
   EXPECT_TRUE(refused([](auto& c) { c.volumes = {{"/a", "/b", false, false, 0}}; }, "--volume"));
   EXPECT_TRUE(refused([](auto& c) { c.devices = {{"/dev/null", "/dev/null", "rwm"}}; }, "--device"));
   EXPECT_TRUE(refused([](auto& c) { c.userns = isolate::UserMapping{1, 1}; }, "--userns"));
-  EXPECT_TRUE(refused([](auto& c) { c.resources.cpus = 1.5; }, "--cpus"));
+  EXPECT_TRUE(refused([](auto& c) { c.resources.cpus = 8.5; }, "--cpus"));
   EXPECT_TRUE(refused([](auto& c) { c.resources.memory_bytes = 1 << 20; }, "--memory"));
   EXPECT_TRUE(refused([](auto& c) { c.rootfs.layers.clear(); }, "--unit vm"));
   EXPECT_TRUE(refused([](auto& c) { c.rootfs.layers.resize(27, "/x"); }, "--unit vm"));
@@ -53,6 +53,15 @@ TEST(MachineConfig, LimitsBelongToTheGuestOrToTheProcess) {
   EXPECT_EQ(guest.resources.pids, 7U);
   EXPECT_FALSE(guest.resources.memory_bytes.has_value());
   EXPECT_EQ(guest.unit, isolate::UnitKind::Container);
+}
+
+TEST(MachineConfig, HasAProcessorForEachThatItMayUse) {
+  auto config = plain();
+  EXPECT_EQ(guest_processors(config), 1U);
+  config.resources.cpus = 0.2;
+  EXPECT_EQ(guest_processors(config), 1U);
+  config.resources.cpus = 1.5;
+  EXPECT_EQ(guest_processors(config), 2U);
 }
 
 TEST(MachineConfig, AGuestFiltersWhatItWasAskedTo) {

@@ -34,7 +34,7 @@ constexpr std::size_t kMaxProgramBytes = std::size_t{64} << 20;
 // Nothing is said on the console but emergencies, whose text says why a guest ended.
 constexpr std::string_view kCommandLine =
     "console=ttyS0 quiet loglevel=1 panic=-1 tsc=reliable no_timer_check random.trust_cpu=on mitigations=off "
-    "cryptomgr.notests rcupdate.rcu_expedited=1 8250.nr_uarts=1 init_on_alloc=0 numa=off nr_cpus=1";
+    "cryptomgr.notests rcupdate.rcu_expedited=1 8250.nr_uarts=1 init_on_alloc=0 numa=off";
 
 Result<sys::Fd> file_in_memory(const std::string& name, const std::string& content) {
   sys::Fd file = TRY(sys::make_memory_file(name, content.size()));
@@ -58,11 +58,13 @@ std::string make_task(const UnitConfig& config) {
   Json disks = Json::array();
   for (std::size_t i = 0; i < config.rootfs.layers.size(); ++i)
     disks.push_back({{"path", fd_name(vmm::kFirstDiskFd + i)}, {"read_only", true}});
-  const Json machine = {{"kernel", fd_name(vmm::kKernelFd)},
-                        {"initramfs", fd_name(vmm::kInitramfsFd)},
-                        {"command_line", kCommandLine},
-                        {"memory", guest_memory_bytes(config)},
-                        {"disks", std::move(disks)}};
+  const Json machine = {
+      {"kernel", fd_name(vmm::kKernelFd)},
+      {"initramfs", fd_name(vmm::kInitramfsFd)},
+      {"command_line", fmt::format("{} nr_cpus={}", kCommandLine, guest_processors(config))},
+      {"vcpus", guest_processors(config)},
+      {"memory", guest_memory_bytes(config)},
+      {"disks", std::move(disks)}};
   return Json{{"machine", machine}, {"start", guest_config(config).to_json()}}.dump();
 }
 
