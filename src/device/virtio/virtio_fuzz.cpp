@@ -1,5 +1,5 @@
-// A driver that does anything: register writes and guest memory from the input, on a disk, an entropy device
-// and a socket device.
+// A driver that does anything: register writes and guest memory from the input, on a disk, an entropy device,
+// a socket device and a network interface whose frames are the input's as well.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "device/virtio/block.hpp"
+#include "device/virtio/net.hpp"
 #include "device/virtio/pci.hpp"
 #include "device/virtio/rng.hpp"
 #include "device/virtio/vsock.hpp"
@@ -20,7 +21,10 @@ struct NoMessages final : MessageSink {
   void signal(std::uint64_t, std::uint32_t) override {}
 } no_messages;
 
-constexpr std::uint64_t kPoke = 0xff;  // an action that writes memory instead of a register
+constexpr std::uint64_t kPoke = 0xff;   // an action that writes memory instead of a register
+constexpr std::uint64_t kFrame = 0xfe;  // an action that is the host's: bytes on the network's stream
+
+sys::Fd host_end;
 
 std::unique_ptr<VirtioPci> make_disk(const guest::GuestMemory& memory) {
   const auto file = sys::make_memory_file("fuzz-disk", 64 << 10);
@@ -37,6 +41,22 @@ std::unique_ptr<VirtioPci> make_socket(const guest::GuestMemory& memory) {
   auto ends = sys::socket_pair(SOCK_STREAM);
   device.offer(0, std::move(ends->first));
   return function;
+}
+
+std::unique_ptr<VirtioPci> make_network(const guest::GuestMemory& memory) {
+  auto ends = sys::socket_pair(SOCK_STREAM | SOCK_NONBLOCK);
+  host_end = std::move(ends->second);
+  auto net = VirtioNet::create(*StreamPort::create(std::move(ends->first)), {2, 0, 0, 0, 0, 1});
+  return std::make_unique<VirtioPci>(*std::move(net), memory, no_messages);
+}
+
+// A frame of up to 2047 bytes, or what is none.
+void send_frame(std::size_t bytes, std::uint64_t content) {
+  if (!host_end) return;
+  std::array<char, 4 + 2048> frame{0, 0, static_cast<char>(bytes >> 8 & 7), static_cast<char>(bytes & 0xff)};
+  std::memcpy(frame.data() + 4, &content, sizeof content);
+  if ((bytes & 0x8000) != 0) frame[0] = 1;
+  static_cast<void>(::send(host_end.get(), frame.data(), 4 + bytes % 2048, MSG_NOSIGNAL));
 }
 
 // Gets a device to DRIVER_OK with its rings from 0 on, so that the input need not find that out first.
@@ -57,7 +77,8 @@ void start(VirtioPci& device) {
 
 std::unique_ptr<VirtioPci> make_device(unsigned kind, const guest::GuestMemory& memory) {
   if (kind == 0) return std::make_unique<VirtioPci>(std::make_unique<VirtioRng>(), memory, no_messages);
-  return kind == 1 ? make_disk(memory) : make_socket(memory);
+  if (kind == 1) return make_disk(memory);
+  return kind == 2 ? make_socket(memory) : make_network(memory);
 }
 
 void act(VirtioPci& device, const guest::GuestMemory& memory, const std::array<std::uint8_t, 12>& action) {
@@ -68,6 +89,7 @@ void act(VirtioPci& device, const guest::GuestMemory& memory, const std::array<s
     static_cast<void>(memory.write(guest::Gpa{offset & 0xfff}, std::as_bytes(std::span(&value, 1))));
     return;
   }
+  if (action[0] == kFrame) return send_frame(offset, value);
   const unsigned bytes = 1U << (action[3] & 3);
   const unsigned bar = (action[0] & 1) != 0 ? 2 : 0;
   const std::uint64_t window = bar == 0 ? 0x4000 : 0x1000;
@@ -87,7 +109,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto memory = guest::GuestMemory::create(std::uint64_t{2} << 20);
   std::memset(memory->base(), 0, 4096);
   if (size < 1) return 0;
-  const auto device = make_device(data[0] % 3, *memory);
+  host_end.reset();
+  const auto device = make_device(data[0] % 4, *memory);
   if ((data[0] & 0x80) != 0) start(*device);
   std::array<std::uint8_t, 12> action{};
   for (std::size_t at = 1; at + action.size() <= size; at += action.size()) {
