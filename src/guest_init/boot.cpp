@@ -11,6 +11,8 @@
 
 #include "sys/early_boot.hpp"
 #include "sys/fd.hpp"
+#include "sys/interface.hpp"
+#include "sys/process.hpp"
 
 namespace berth::guest_init {
 namespace {
@@ -66,6 +68,19 @@ Result<void> boot() {
   TRY(open_console());
   TRY(sys::make_dir(instance_paths().state));
   return sys::make_dir(instance_paths().run);
+}
+
+Result<void> set_up_network(const isolate::GuestInterface& interface) {
+  if (const int error = sys::bring_up_loopback(); error != 0)
+    return fail_errno("cannot bring up the guest's loopback interface", error);
+  auto config = TRY(sys::parse_ipv4_interface(interface.address));
+  if (!interface.gateway.empty()) config.gateway = TRY(sys::parse_ipv4(interface.gateway));
+  const auto done = sys::configure_interface("eth0", config);
+  if (done || done.error().code != Code::NotFound) return done;
+  return fail(
+      Code::FailedPrecondition,
+      "the guest has no eth0: its kernel's driver was left out by an older berth: add it again (berth "
+      "kernel add), or use --network none");
 }
 
 Result<void> mount_layer(std::size_t index) {

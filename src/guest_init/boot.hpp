@@ -20,4 +20,7 @@ Result<void> boot();
 // The machine's disk number `index` becomes /layers/`index`.
 Result<void> mount_layer(std::size_t index);
 
+// The guest's own loopback, and eth0 with its address and route.
+Result<void> set_up_network(const isolate::GuestInterface& interface);
+
 }  // namespace berth::guest_init

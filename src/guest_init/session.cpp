@@ -85,6 +85,7 @@ Result<void> Session::start(const std::string& json) {
     TRY(mount_layer(i));
     config.rootfs.layers[i] = fmt::format("{}/{}", kLayers, i);
   }
+  if (config.interface) TRY(set_up_network(*config.interface));
   TRY(launch(config.tty, config.stdin_open,
              [&](const unit::Stdio& stdio) { return container().launch(config, instance_paths(), stdio); }));
   workload_.running = {launched_->pid, TRY(sys::process_start_time(launched_->pid))};

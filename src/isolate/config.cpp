@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kUnitNames = {"process", "container", "vm", "machine"};
 constexpr std::array<std::string_view, 4> kRestartNames = {"no", "on-failure", "always", "unless-stopped"};
-constexpr std::array<std::string_view, 2> kNetworkNames = {"none", "host"};
+constexpr std::array<std::string_view, 4> kNetworkNames = {"none", "host", "user", "tap"};
 
 template <typename Enum, std::size_t N>
 std::string_view name_of(const std::array<std::string_view, N>& names, Enum value) {
@@ -92,6 +92,18 @@ Result<std::map<std::string, std::string>> read_map(const JsonView& view, std::s
   return map;
 }
 
+Result<void> read_interface(const JsonView& view, UnitConfig& config) {
+  const auto member = TRY(view.find("interface"));
+  if (!member) return {};
+  GuestInterface interface;
+  interface.tap = TRY(member->string_or("tap", ""));
+  interface.address = TRY(member->string("address"));
+  interface.gateway = TRY(member->string_or("gateway", ""));
+  interface.dns = TRY(member->strings_or_empty("dns"));
+  config.interface = std::move(interface);
+  return {};
+}
+
 Result<void> read_workload(const JsonView& view, UnitConfig& config) {
   const JsonView rootfs = TRY(view.at("rootfs"));
   config.rootfs.layers = TRY(rootfs.strings_or_empty("layers"));
@@ -108,6 +120,7 @@ Result<void> read_workload(const JsonView& view, UnitConfig& config) {
   config.stdin_open = TRY(view.bool_or("stdinOpen", false));
   config.init = TRY(view.bool_or("init", false));
   config.network = TRY(value_of<NetworkMode>(kNetworkNames, view, "network"));
+  TRY(read_interface(view, config));
   config.volumes = TRY(read_volumes(view));
   config.devices = TRY(read_devices(view));
   config.rlimits = TRY(read_rlimits(view));
@@ -191,6 +204,11 @@ Json UnitConfig::to_json() const {
       {"labels", labels},
       {"createdNs", created_ns}};
   if (userns) json["userns"] = {{"hostStart", userns->host_start}, {"count", userns->count}};
+  if (interface)
+    json["interface"] = {{"tap", interface->tap},
+                         {"address", interface->address},
+                         {"gateway", interface->gateway},
+                         {"dns", interface->dns}};
   return json;
 }
 

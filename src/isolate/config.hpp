@@ -58,7 +58,16 @@ struct RestartPolicy {
   unsigned max_retries = 0;  // OnFailure only; 0: no bound
 };
 
-enum class NetworkMode { None, Host };
+// User and Tap are a virtual machine's: by a process of this user's, and by a tap device of the host's.
+enum class NetworkMode { None, Host, User, Tap };
+
+// The one interface of a virtual machine's guest.
+struct GuestInterface {
+  std::string tap;               // NetworkMode::Tap: the host's device
+  std::string address;           // "10.0.2.15/24"
+  std::string gateway;           // "": none
+  std::vector<std::string> dns;  // addresses of name servers
+};
 
 struct UserMapping {  // --userns: container 0..count-1 to host_start..
   std::uint32_t host_start = 0;
@@ -83,6 +92,8 @@ struct UnitConfig {
   bool init = false;  // --init: a small reaper as PID 1
 
   NetworkMode network = NetworkMode::None;
+  // Given with Tap, and inside a guest, whose workload has Host: all of the guest's.
+  std::optional<GuestInterface> interface;
   std::vector<VolumeMount> volumes;
   std::vector<DeviceMapping> devices;
   std::vector<Rlimit> rlimits;
@@ -102,6 +113,9 @@ struct UnitConfig {
   bool remove_on_exit = false;  // --rm
   std::map<std::string, std::string> labels;
   std::int64_t created_ns = 0;  // since the epoch
+
+  // Whether no network of others' is seen from within.
+  bool owns_network() const { return network != NetworkMode::Host || interface.has_value(); }
 
   Json to_json() const;
   static Result<UnitConfig> from_json(const JsonView& view);

@@ -11,13 +11,17 @@ namespace {
 constexpr std::size_t kMaxFileBytes = 1 << 20;
 
 std::string hosts_of(const UnitConfig& config) {
-  if (config.network == NetworkMode::Host)
-    return sys::read_file("/etc/hosts", kMaxFileBytes).value_or(std::string());
+  if (!config.owns_network()) return sys::read_file("/etc/hosts", kMaxFileBytes).value_or(std::string());
   const std::string name = config.hostname.empty() ? "" : fmt::format("127.0.1.1\t{}\n", config.hostname);
   return "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" + name;
 }
 
 std::string resolv_conf_of(const UnitConfig& config) {
+  if (config.interface) {
+    std::string text;
+    for (const std::string& server : config.interface->dns) text += fmt::format("nameserver {}\n", server);
+    return text;
+  }
   if (config.network != NetworkMode::Host) return {};
   return sys::read_file("/etc/resolv.conf", kMaxFileBytes).value_or(std::string());
 }

@@ -50,7 +50,7 @@ bool is_own(std::string_view path, const SysctlScope& scope) {
 }
 
 SysctlScope scope_of(const UnitConfig& config) {
-  return {.ipc = true, .network = config.network == NetworkMode::None, .everything = config.privileged};
+  return {.ipc = true, .network = config.owns_network(), .everything = config.privileged};
 }
 
 class Sysctl final : public Isolator {

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "node/run_options.hpp"
 #include "sys/fd.hpp"
+#include "sys/interface.hpp"
 
 namespace berth::node {
 namespace {
@@ -100,6 +101,33 @@ Result<isolate::VolumeMount> parse_tmpfs(const std::string& text) {
       return bad("--tmpfs", text, fmt::format("{} is no option: use size=SIZE, ro or rw", option));
   }
   return volume;
+}
+
+Result<isolate::GuestInterface> parse_tap(const std::string& text) {
+  constexpr std::string_view kOption = "--network tap:";
+  isolate::GuestInterface interface;
+  auto parts = split(text, ',');
+  if (parts.empty() || parts[0].empty()) return bad(kOption, text, "expected the name of a tap device");
+  interface.tap = parts[0];
+  for (auto part = parts.begin() + 1; part != parts.end(); ++part) {
+    const auto equals = std::min(part->find('='), part->size());
+    const std::string key = part->substr(0, equals);
+    const std::string value = equals < part->size() ? part->substr(equals + 1) : "";
+    if (key == "ip") {
+      TRY_DURING("--network tap, ip", sys::parse_ipv4_interface(value));
+      interface.address = value;
+    } else if (key == "gateway" || key == "dns") {
+      TRY_DURING(fmt::format("--network tap, {}", key), sys::parse_ipv4(value));
+      if (key == "dns")
+        interface.dns.push_back(value);
+      else
+        interface.gateway = value;
+    } else {
+      return bad(kOption, text, fmt::format("{} is no option: use ip=, gateway= or dns=", *part));
+    }
+  }
+  if (interface.address.empty()) return bad(kOption, text, "ip=ADDRESS/BITS is missing");
+  return interface;
 }
 
 Result<isolate::DeviceMapping> parse_device(const std::string& text) {

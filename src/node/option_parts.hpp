@@ -12,7 +12,9 @@ Result<isolate::VolumeMount> parse_volume(const std::string& text);  // SRC:DST[
 Result<isolate::VolumeMount> parse_tmpfs(const std::string& text);   // DST[:size=SIZE,ro]
 Result<isolate::DeviceMapping> parse_device(const std::string& text);  // HOST[:UNIT[:rwm]]
 Result<isolate::Rlimit> parse_ulimit(const std::string& text);         // NAME=SOFT[:HARD]; -1 is unlimited
-Result<isolate::UserMapping> parse_userns(const std::string& text);    // [0:]HOST_START:COUNT
-Result<sys::IoMax> parse_io_max(const std::string& text);              // DEVICE:rbps=,wbps=,riops=,wiops=
+// NAME,ip=ADDRESS/BITS[,gateway=ADDRESS][,dns=ADDRESS]...
+Result<isolate::GuestInterface> parse_tap(const std::string& text);
+Result<isolate::UserMapping> parse_userns(const std::string& text);  // [0:]HOST_START:COUNT
+Result<sys::IoMax> parse_io_max(const std::string& text);            // DEVICE:rbps=,wbps=,riops=,wiops=
 
 }  // namespace berth::node

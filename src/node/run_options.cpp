@@ -10,10 +10,12 @@
 #include "node/names.hpp"
 #include "node/option_parts.hpp"
 #include "sys/signals.hpp"
+#include "unit/unit.hpp"
 
 namespace berth::node {
 namespace {
 
+using isolate::NetworkMode;
 using isolate::RestartMode;
 using isolate::UnitConfig;
 using isolate::UnitKind;
@@ -120,13 +122,22 @@ Result<void> apply_network(UnitConfig& config, const RunOptions& options) {
                 "-p: berth has no networks with addresses of their own yet: use --network host, where "
                 "the unit's ports are the host's");
   }
-  const std::string mode = !options.network.empty()           ? options.network
-                           : config.unit == UnitKind::Process ? "host"
-                                                              : "none";
-  if (mode != "none" && mode != "host") {
-    return fail(Code::Unimplemented, fmt::format("--network {}: not yet: use none or host", mode));
+  constexpr std::string_view kTap = "tap:";
+  const std::string& mode = options.network;
+  if (mode.empty()) {
+    config.network = unit::unit_of(config.unit).default_network();
+  } else if (mode.starts_with(kTap)) {
+    config.network = NetworkMode::Tap;
+    config.interface = TRY(parse_tap(mode.substr(kTap.size())));
+  } else if (mode == "none" || mode == "host" || mode == "user") {
+    config.network = mode == "none"   ? NetworkMode::None
+                     : mode == "host" ? NetworkMode::Host
+                                      : NetworkMode::User;
+  } else {
+    return fail(
+        Code::Unimplemented,
+        fmt::format("--network {}: not yet: use none or host; for a vm none, user or tap:NAME,ip=...", mode));
   }
-  config.network = mode == "host" ? isolate::NetworkMode::Host : isolate::NetworkMode::None;
   return {};
 }
 

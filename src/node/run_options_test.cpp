@@ -80,6 +80,23 @@ TEST(RunOptionsTest, WhatIsNotThereYetIsRefused) {
   EXPECT_EQ(make_config(options, &image).error().code, Code::Unimplemented);
 }
 
+TEST(RunOptionsTest, ATapDeviceComesWithItsGuestsAddress) {
+  const auto image = image_with({}, {"sh"});
+  RunOptions options = demo();
+  options.network = "tap:tap0,ip=192.0.2.2/24,gateway=192.0.2.1,dns=192.0.2.3,dns=192.0.2.4";
+  const auto config = make_config(options, &image);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->network, isolate::NetworkMode::Tap);
+  EXPECT_EQ(config->interface->tap, "tap0");
+  EXPECT_EQ(config->interface->gateway, "192.0.2.1");
+  EXPECT_EQ(config->interface->dns.size(), 2U);
+  for (const char* text :
+       {"tap:", "tap:x", "tap:,ip=192.0.2.2/24", "tap:x,ip=192.0.2.2", "tap:x,ip=192.0.2.2/24,dns=a"}) {
+    options.network = text;
+    EXPECT_EQ(make_config(options, &image).error().code, Code::InvalidArgument) << text;
+  }
+}
+
 TEST(RunOptionsTest, ContradictionsAndNonsenseNameTheOption) {
   const auto image = image_with({}, {"sh"});
   const auto message = [&](auto change) {

@@ -55,6 +55,8 @@ class Unit {
   // One line each: what separates it from the host, and what does not.
   virtual std::vector<std::string> isolates(const UnitConfig& config) const = 0;
   virtual std::vector<std::string> shares(const UnitConfig& config) const = 0;
+  // What a unit gets where nothing is asked for; says why where that is less than its user may expect.
+  virtual isolate::NetworkMode default_network() const { return isolate::NetworkMode::None; }
   // Refuses what this unit cannot honour, naming the option.
   virtual Result<void> check(const UnitConfig& config) const = 0;
 

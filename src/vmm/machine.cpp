@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "device/virtio/block.hpp"
+#include "device/virtio/net.hpp"
 #include "device/virtio/rng.hpp"
 #include "engine/kvm/backend.hpp"
 #include "engine/soft/backend.hpp"
@@ -40,6 +41,13 @@ Result<std::unique_ptr<engine::Backend>> make_backend(EngineChoice choice, const
       memory, interprets ? engine::soft::Tiers::Interpreter : engine::soft::Tiers::Translator);
 }
 
+Result<std::unique_ptr<device::VirtioDevice>> make_network(const NetworkDescription& network) {
+  sys::Fd end = TRY(open_file(network.path, O_RDWR));
+  auto port = network.kind == NetworkKind::Tap ? TRY(device::TapPort::create(std::move(end)))
+                                               : TRY(device::StreamPort::create(std::move(end)));
+  return TRY(device::VirtioNet::create(std::move(port), network.mac));
+}
+
 }  // namespace
 
 Machine::~Machine() {
@@ -58,6 +66,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const Description& description,
     TRY(made->machine_->add_virtio(TRY(device::VirtioBlock::create(
         TRY(open_file(disk.path, disk.read_only ? O_RDONLY : O_RDWR)), disk.path, disk.read_only, disk.id))));
   TRY(made->machine_->add_virtio(std::make_unique<device::VirtioRng>()));
+  if (description.network) TRY(made->machine_->add_virtio(TRY(make_network(*description.network))));
   made->boot_ = TRY_DURING(fmt::format("cannot load {}", description.kernel), made->load(description));
   return made;
 }

@@ -16,7 +16,8 @@ enum UnitFd : int {
   kConsoleFd = 7,   // a file that takes the guest's console
   kInitramfsFd = 8,
   kKernelFd = 9,
-  kFirstDiskFd = 10,  // the others follow
+  kNetworkFd = 10,    // where the machine has a network
+  kFirstDiskFd = 11,  // the others follow
 };
 inline constexpr std::uint64_t kMaxConsoleBytes = std::uint64_t{1} << 20;
 

@@ -25,6 +25,21 @@ TEST(Description, ReadsSizesAndRefusesWhatItDoesNotKnow) {
   EXPECT_NE(message(R"({"kernel": "/k", "engine": "x"})").find("machine.engine"), std::string::npos);
 }
 
+TEST(Description, ReadsANetworkAndItsAddress) {
+  const auto with = [](const char* network) {
+    return parse_description(fmt::format(R"({{"kernel": "/k", "network": {}}})", network));
+  };
+  const auto good = with(R"({"kind": "tap", "path": "fd:10", "mac": "02:00:5e:0a:ff:01"})");
+  ASSERT_TRUE(good) << good.error().message;
+  EXPECT_EQ(good->network->kind, NetworkKind::Tap);
+  EXPECT_EQ(good->network->mac, (std::array<std::uint8_t, 6>{2, 0, 0x5e, 0xa, 0xff, 1}));
+  EXPECT_FALSE(with(R"({"kind": "x", "path": "fd:10", "mac": "02:00:5e:0a:ff:01"})"));
+  EXPECT_FALSE(with(R"({"kind": "tap", "path": "/dev/net/tun", "mac": "02:00:5e:0a:ff:01"})"));
+  for (const char* mac :
+       {"", "02:00:5e:0a:ff", "02:00:5e:0a:ff:0g", "02-00-5e-0a-ff-01", "03:00:5e:0a:ff:01"})
+    EXPECT_FALSE(with(fmt::format(R"({{"kind": "tap", "path": "fd:10", "mac": "{}"}})", mac).c_str())) << mac;
+}
+
 TEST(Cpuid, AddsTheBoardToTheEnginesFeatures) {
   const engine::CpuidTable features{{0, 0, false, {0xd, 1, 2, 3}},
                                     {1, 0, false, {0x600, 0xffffffff, 0xffffffff, 0xffffffff}},

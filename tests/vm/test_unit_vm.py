@@ -240,7 +240,6 @@ def test_it_has_a_processor_for_each_that_it_may_use(shared):
 
 
 @pytest.mark.parametrize("options, words", [
-    (("--network", "host"), "--network host: a virtual machine has no network yet"),
     (("-v", "/etc:/x"), "--volume: a virtual machine cannot share"),
     (("--memory", "8M"), "--memory: a virtual machine needs 96.0 MiB"),
     (("--device", "/dev/null"), "--device: a virtual machine has devices of its own"),

@@ -36,7 +36,9 @@ void add_storage_flags(CLI::App& app, node::RunOptions& options) {
   many(app, "--tmpfs", options.tmpfs, "DST[:size=SIZE]", "Mount an empty memory file system");
   many(app, "--device", options.devices, "HOST[:UNIT[:rwm]]", "Let the unit use a device");
   many(app, "-p,--publish", options.publish, "PORTS", "Publish ports (not there yet)");
-  one(app, "--network,--net", options.network, "MODE", "none or host (container: none, process: host)");
+  one(app, "--network,--net", options.network, "MODE",
+      "none or host; vm: none, user or tap:NAME,ip=ADDR/BITS[,gateway=ADDR][,dns=ADDR] (container: none, "
+      "process: host, vm: user)");
 }
 
 void add_security_flags(CLI::App& app, node::RunOptions& options) {

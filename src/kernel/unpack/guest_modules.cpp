@@ -10,9 +10,9 @@
 namespace berth::kernel {
 namespace {
 
-// The bus, disks, entropy, the connection to the host, the image's layers and what joins them.
-constexpr std::array<std::string_view, 6> kWanted{
-    "virtio_pci", "virtio_blk", "virtio_rng", "vmw_vsock_virtio_transport", "erofs", "overlay"};
+// The bus, disks, entropy, a network, the connection to the host, the image's layers and what joins them.
+constexpr std::array<std::string_view, 7> kWanted{
+    "virtio_pci", "virtio_blk", "virtio_rng", "virtio_net", "vmw_vsock_virtio_transport", "erofs", "overlay"};
 constexpr std::size_t kDeepest = 32;
 
 // Adds modules behind what they need.

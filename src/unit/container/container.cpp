@@ -18,6 +18,9 @@ class Container final : public NativeUnit {
     if (config.rootfs.empty())
       return fail(Code::InvalidArgument,
                   "container: an image is needed (for a host command: --unit process)");
+    if (config.network == isolate::NetworkMode::User || config.network == isolate::NetworkMode::Tap)
+      return fail(Code::InvalidArgument,
+                  "--network: a container has none or host so far; --unit vm has more");
     return {};
   }
 

@@ -15,9 +15,11 @@ class Process final : public NativeUnit {
   UnitKind kind() const override { return UnitKind::Process; }
   Result<void> probe() const override { return {}; }
 
+  isolate::NetworkMode default_network() const override { return isolate::NetworkMode::Host; }
+
   Result<void> check(const UnitConfig& config) const override {
-    if (config.network == isolate::NetworkMode::None)
-      return refuse("--network none", "always has the host's network");
+    if (config.network != isolate::NetworkMode::Host)
+      return refuse("--network", "always has the host's network: use host");
     if (!config.hostname.empty()) return refuse("--hostname", "has the host's name");
     if (!config.cap_add.empty()) return refuse("--cap-add", "keeps the capabilities of its user");
     if (!config.cap_drop.empty()) return refuse("--cap-drop", "keeps the capabilities of its user");

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "sys/user_map.hpp"
+#include "unit/vm/user_network.hpp"
 #include "vmm/virtual_machine.hpp"
 
 namespace berth::unit {
@@ -29,7 +30,11 @@ Result<void> check_machine(const isolate::UnitConfig& config) {
     return refuse("--unit vm", fmt::format("has room for {} layers, the image has {}", kMaxLayers,
                                            config.rootfs.layers.size()));
   if (config.network == isolate::NetworkMode::Host)
-    return refuse("--network host", "has no network yet: use --network none, or --unit container");
+    return refuse("--network host",
+                  "has an interface of its own: use user, tap:NAME,ip=ADDRESS/BITS or none");
+  if (config.network == isolate::NetworkMode::Tap && !config.interface)
+    return refuse("--network tap",
+                  "needs the host's device and the guest's address: tap:NAME,ip=ADDRESS/BITS");
   for (const auto& volume : config.volumes)
     if (!volume.tmpfs)
       return refuse("--volume", "cannot share the host's files yet: use --tmpfs, or --unit container");
@@ -65,6 +70,8 @@ isolate::UnitConfig guest_config(const isolate::UnitConfig& config) {
   guest.rootfs.user_xattrs = sys::in_user_namespace();  // whoever unpacked the layers marked them so
   guest.resources = {};
   guest.resources.pids = config.resources.pids;
+  if (config.network == isolate::NetworkMode::User) guest.interface = user_interface();
+  if (guest.interface) guest.network = isolate::NetworkMode::Host;
   guest.remove_on_exit = true;  // nothing of it outlives the machine
   // The kernel is the guest's own: a filter would guard nothing of the host's, and cost at each start.
   if (guest.seccomp == "default") guest.seccomp = "unconfined";

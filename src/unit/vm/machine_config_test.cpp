@@ -71,5 +71,25 @@ TEST(MachineConfig, AGuestFiltersWhatItWasAskedTo) {
   EXPECT_EQ(guest_config(config).seccomp, "{}");
 }
 
+TEST(MachineConfig, AGuestKnowsItsInterface) {
+  auto config = plain();
+  EXPECT_FALSE(guest_config(config).interface.has_value());
+  EXPECT_EQ(guest_config(config).network, isolate::NetworkMode::None);
+  config.network = isolate::NetworkMode::User;
+  EXPECT_TRUE(check_machine(config).has_value());
+  EXPECT_EQ(guest_config(config).interface->address, "10.0.2.15/24");
+  EXPECT_EQ(guest_config(config).network, isolate::NetworkMode::Host) << "all of the guest's";
+  config.network = isolate::NetworkMode::Tap;
+  EXPECT_FALSE(check_machine(config).has_value());
+  config.interface = isolate::GuestInterface{"tap0", "192.0.2.2/24", "", {"192.0.2.1"}};
+  EXPECT_TRUE(check_machine(config).has_value());
+  const isolate::UnitConfig guest = guest_config(config);
+  const auto copy = isolate::UnitConfig::from_json(JsonView(guest.to_json(), "copy"));
+  ASSERT_TRUE(copy) << copy.error().message;
+  EXPECT_EQ(copy->interface->address, "192.0.2.2/24");
+  EXPECT_EQ(copy->interface->dns, std::vector<std::string>{"192.0.2.1"});
+  EXPECT_TRUE(copy->owns_network());
+}
+
 }  // namespace
 }  // namespace berth::unit

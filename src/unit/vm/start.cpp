@@ -7,12 +7,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "base/json_value.hpp"
 #include "isolate/cgroup.hpp"
 #include "isolate/launcher.hpp"
 #include "kernel/store/cpio.hpp"
 #include "kernel/store/store.hpp"
 #include "relay/frame.hpp"
+#include "sys/interface.hpp"
 #include "sys/mapping.hpp"
 #include "sys/message_socket.hpp"
 #include "sys/process.hpp"
@@ -22,10 +25,13 @@
 #include "sys/tty.hpp"
 #include "unit/vm/layer_image.hpp"
 #include "unit/vm/machine_config.hpp"
+#include "unit/vm/user_network.hpp"
 #include "vmm/unit_task.hpp"
 
 namespace berth::unit {
 namespace {
+
+using isolate::NetworkMode;
 
 // A guest that has not come up by then will not; machines that are many times slower than ours take a minute.
 constexpr int kBootTimeoutMs = 300'000;
@@ -54,17 +60,27 @@ Result<std::string> make_initramfs(const kernel::KernelRecord& kernel) {
 
 std::string fd_name(std::size_t number) { return fmt::format("fd:{}", number); }
 
+// The first bits say that the address was given by no maker of hardware, and is one interface's (IEEE 802).
+std::string mac_address(const UnitConfig& config) {
+  std::string mac = "02";
+  for (std::size_t i = 0; i < 10; i += 2) mac += ":" + config.id.substr(i, 2);
+  return mac;
+}
+
 std::string make_task(const UnitConfig& config) {
   Json disks = Json::array();
   for (std::size_t i = 0; i < config.rootfs.layers.size(); ++i)
     disks.push_back({{"path", fd_name(vmm::kFirstDiskFd + i)}, {"read_only", true}});
-  const Json machine = {
-      {"kernel", fd_name(vmm::kKernelFd)},
-      {"initramfs", fd_name(vmm::kInitramfsFd)},
-      {"command_line", fmt::format("{} nr_cpus={}", kCommandLine, guest_processors(config))},
-      {"vcpus", guest_processors(config)},
-      {"memory", guest_memory_bytes(config)},
-      {"disks", std::move(disks)}};
+  Json machine = {{"kernel", fd_name(vmm::kKernelFd)},
+                  {"initramfs", fd_name(vmm::kInitramfsFd)},
+                  {"command_line", fmt::format("{} nr_cpus={}", kCommandLine, guest_processors(config))},
+                  {"vcpus", guest_processors(config)},
+                  {"memory", guest_memory_bytes(config)},
+                  {"disks", std::move(disks)}};
+  if (config.network != NetworkMode::None)
+    machine["network"] = {{"kind", config.network == NetworkMode::Tap ? "tap" : "stream"},
+                          {"path", fd_name(vmm::kNetworkFd)},
+                          {"mac", mac_address(config)}};
   return Json{{"machine", machine}, {"start", guest_config(config).to_json()}}.dump();
 }
 
@@ -72,12 +88,20 @@ std::string make_task(const UnitConfig& config) {
 struct Parts {
   sys::Fd task, kernel, initramfs, listener, ending, console, starter, theirs;
   std::vector<sys::Fd> disks;
+  std::unique_ptr<UserNetwork> user_network;
+  sys::Fd tap;
   sys::Fd terminal, slave;  // with a terminal
 };
 
 Result<Parts> make_parts(const UnitConfig& config, const InstancePaths& paths, const Stdio& stdio) {
   const auto kernel = TRY(kernel::KernelStore(paths.root).find(""));
   Parts parts;
+  if (config.network == NetworkMode::User) parts.user_network = TRY(UserNetwork::start());
+  if (config.network == NetworkMode::Tap) {
+    auto tap = sys::open_tap(config.interface->tap);
+    if (!tap) return fail(isolate::before_program(tap.error()));
+    parts.tap = *std::move(tap);
+  }
   parts.task = TRY(file_in_memory("berth-task", make_task(config)));
   parts.kernel = TRY(sys::open(kernel.vmlinux(), O_RDONLY));
   for (const std::string& layer : config.rootfs.layers)
@@ -109,6 +133,8 @@ Result<pid_t> spawn_monitor(const Parts& parts, const Stdio& stdio) {
                                     {parts.kernel.get(), vmm::kKernelFd},
                                     {parts.initramfs.get(), vmm::kInitramfsFd}},
                             .new_session = !stdio.tty};  // with a terminal it makes the session itself
+  if (parts.tap) options.fds.emplace_back(parts.tap.get(), vmm::kNetworkFd);
+  if (parts.user_network) options.fds.emplace_back(parts.user_network->machine_end(), vmm::kNetworkFd);
   for (std::size_t i = 0; i < parts.disks.size(); ++i)
     options.fds.emplace_back(parts.disks[i].get(), static_cast<int>(vmm::kFirstDiskFd + i));
   for (int fd = 0; fd < 3; ++fd)
@@ -159,6 +185,9 @@ Result<Launched> start_machine(const UnitConfig& config, const InstancePaths& pa
   parts.theirs.reset();
   parts.slave.reset();
   auto going = start_process(launched.pid, cgroup.get(), parts);
+  parts.tap.reset();
+  if (const auto up = parts.user_network ? parts.user_network->await() : Result<void>(); going && !up)
+    going = fail(up.error());
   auto pidfd = sys::open_pidfd(launched.pid);
   if (going && !pidfd) going = fail(pidfd.error());
   Result<void> started = going ? Result<void>() : fail(isolate::before_program(going.error()));

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include "base/log.hpp"
 #include "base/text.hpp"
 #include "isolate/cgroup.hpp"
 #include "isolate/launcher.hpp"
@@ -12,6 +13,7 @@
 #include "unit/vm/layer_image.hpp"
 #include "unit/vm/machine_config.hpp"
 #include "unit/vm/start.hpp"
+#include "unit/vm/user_network.hpp"
 
 namespace berth::unit {
 namespace {
@@ -32,6 +34,14 @@ class Vm final : public Unit {
     return probe_layer_images();
   }
 
+  isolate::NetworkMode default_network() const override {
+    const auto possible = probe_user_network();
+    if (possible) return isolate::NetworkMode::User;
+    log::warn("the machine has no network: {} (--network none says that it shall have none)",
+              possible.error().message);
+    return isolate::NetworkMode::None;
+  }
+
   Result<void> check(const UnitConfig& config) const override { return check_machine(config); }
 
   std::vector<std::string> isolates(const UnitConfig& config) const override {
@@ -40,14 +50,20 @@ class Vm final : public Unit {
         "files: its own root (the image's layers as read-only disks, written to in its own memory)",
         "processes: its own, and users, names and kernel settings",
         fmt::format("memory: {} of its own", format_size(guest_memory_bytes(config))),
-        "network: nothing but its own loopback",
+        config.network == isolate::NetworkMode::None ? "network: nothing but its own loopback"
+                                                     : "network: its own interface and addresses",
         "resources: its own control group with limits, statistics and a clean end"};
     if (!config.privileged) list.emplace_back("privileges inside: few capabilities, masked kernel files");
     return list;
   }
 
-  std::vector<std::string> shares(const UnitConfig&) const override {
-    return {"the host's kernel, reached by the machine's monitor alone", "the processor's caches"};
+  std::vector<std::string> shares(const UnitConfig& config) const override {
+    std::vector<std::string> list = {"the host's kernel, reached by the machine's monitor alone",
+                                     "the processor's caches"};
+    if (config.network == isolate::NetworkMode::User)
+      list.emplace_back("network: what the host reaches, but for its loopback; nothing leads in");
+    if (config.interface) list.push_back(fmt::format("network: the host's device {}", config.interface->tap));
+    return list;
   }
 
   Result<Launched> launch(const UnitConfig& config, const InstancePaths& paths, const Stdio& stdio) override {
