@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json_value.hpp"
+
 namespace berth::unit {
 namespace {
 
