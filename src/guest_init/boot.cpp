@@ -77,10 +77,10 @@ Result<void> set_up_network(const isolate::GuestInterface& interface) {
   if (!interface.gateway.empty()) config.gateway = TRY(sys::parse_ipv4(interface.gateway));
   const auto done = sys::configure_interface("eth0", config);
   if (done || done.error().code != Code::NotFound) return done;
-  return fail(
-      Code::FailedPrecondition,
-      "the guest has no eth0: its kernel's driver was left out by an older berth: add it again (berth "
-      "kernel add), or use --network none");
+  return fail(Code::FailedPrecondition,
+              "the guest has no eth0: its kernel has no driver virtio_net, or came before berth took that "
+              "along: add it "
+              "again (berth kernel add), or use --network none");
 }
 
 Result<void> mount_layer(std::size_t index) {

@@ -10,9 +10,11 @@
 namespace berth::kernel {
 namespace {
 
-// The bus, disks, entropy, a network, the connection to the host, the image's layers and what joins them.
-constexpr std::array<std::string_view, 7> kWanted{
-    "virtio_pci", "virtio_blk", "virtio_rng", "virtio_net", "vmw_vsock_virtio_transport", "erofs", "overlay"};
+// The bus, disks, entropy, the connection to the host, the image's layers and what joins them.
+constexpr std::array<std::string_view, 6> kWanted{
+    "virtio_pci", "virtio_blk", "virtio_rng", "vmw_vsock_virtio_transport", "erofs", "overlay"};
+// What a machine can do without.
+constexpr std::array<std::string_view, 2> kWished{"virtio_net", "virtio_balloon"};
 constexpr std::size_t kDeepest = 32;
 
 // Adds modules behind what they need.
@@ -56,6 +58,8 @@ class Order {
 Result<std::vector<std::string>> guest_modules(const ModuleCatalogue& catalogue) {
   Order order(catalogue);
   for (const std::string_view name : kWanted) TRY(order.add(std::string(name)));
+  for (const std::string_view name : kWished)
+    if (catalogue.modules.contains(std::string(name))) TRY(order.add(std::string(name)));
   return order.names;
 }
 

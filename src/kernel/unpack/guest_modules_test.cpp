@@ -94,6 +94,16 @@ TEST(GuestModules, BuiltInOnesAreLeftOutAndMissingOnesNamed) {
   EXPECT_TRUE(guest_modules(all).has_value());
 }
 
+TEST(GuestModules, ADriverThatAMachineCanDoWithoutComesWhereItIs) {
+  ModuleCatalogue all = complete();
+  EXPECT_EQ(guest_modules(all)->back(), "overlay");
+  all.modules["virtio_net"] = {"virtio_net", {"net_failover"}, {}, {}};
+  all.modules["net_failover"].name = "net_failover";
+  const auto order = *guest_modules(all);
+  EXPECT_EQ(order.back(), "virtio_net");
+  EXPECT_EQ(order[order.size() - 2], "net_failover");
+}
+
 TEST(GuestModules, ACircleEnds) {
   ModuleCatalogue all = complete();
   all.modules["virtio"].needs = {"virtio_pci"};
