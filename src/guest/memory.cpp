@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.hpp"
+#include "sys/memory.hpp"
 
 namespace berth::guest {
 namespace {
@@ -62,6 +63,13 @@ Gpa GuestMemory::address_of(std::span<const std::byte> bytes) const {
   });
   BERTH_ASSERT(region != regions_.end());
   return region->start + (offset - region->file_offset);
+}
+
+void GuestMemory::release(std::span<const std::byte> bytes) const {
+  const auto first = static_cast<std::uint64_t>(bytes.data() - mapping_.data());
+  const std::uint64_t start = (first + kPageBytes - 1) / kPageBytes * kPageBytes;
+  const std::uint64_t end = (first + bytes.size()) / kPageBytes * kPageBytes;
+  if (start < end) sys::release_shared_pages(mapping_.data() + start, end - start);
 }
 
 Result<void> GuestMemory::read(Gpa address, std::span<std::byte> out) const {

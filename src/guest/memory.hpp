@@ -49,6 +49,9 @@ class GuestMemory {
   // Where bytes that at() gave are in the guest.
   Gpa address_of(std::span<const std::byte> bytes) const;
 
+  // Gives the whole pages among bytes that at() gave back to the host; they read as zeros from then on.
+  void release(std::span<const std::byte> bytes) const;
+
   // OutOfRange where any byte is not RAM; nothing is copied then.
   Result<void> read(Gpa address, std::span<std::byte> out) const;
   Result<void> write(Gpa address, std::span<const std::byte> data) const;

@@ -82,4 +82,6 @@ void release_idle_memory() {
   segments.code.advise(MADV_DONTNEED);
 }
 
+void release_shared_pages(void* start, std::size_t bytes) { ::madvise(start, bytes, MADV_REMOVE); }
+
 }  // namespace berth::sys

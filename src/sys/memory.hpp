@@ -20,4 +20,7 @@ void prepare_heap(std::size_t bytes);
 // come back from the page cache when touched). For processes that sleep for hours beside a workload.
 void release_idle_memory();
 
+// Gives whole pages of a shared mapping back, out of its file as well; they read as zeros from then on.
+void release_shared_pages(void* start, std::size_t bytes);
+
 }  // namespace berth::sys

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "base/text.hpp"
+#include "device/virtio/balloon.hpp"
 #include "device/virtio/block.hpp"
 #include "device/virtio/net.hpp"
 #include "device/virtio/rng.hpp"
@@ -67,6 +68,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const Description& description,
         TRY(open_file(disk.path, disk.read_only ? O_RDONLY : O_RDWR)), disk.path, disk.read_only, disk.id))));
   TRY(made->machine_->add_virtio(std::make_unique<device::VirtioRng>()));
   if (description.network) TRY(made->machine_->add_virtio(TRY(make_network(*description.network))));
+  TRY(made->machine_->add_virtio(std::make_unique<device::VirtioBalloon>(made->memory_)));
   made->boot_ = TRY_DURING(fmt::format("cannot load {}", description.kernel), made->load(description));
   return made;
 }

@@ -285,3 +285,20 @@ def test_kernels_come_and_go(berth, tmp_path):
     assert {"erofs", "overlay", "virtio_blk"} <= set(listed["Modules"]) and listed["Default"]
     berth("kernel", "rm", name)
     assert berth("kernel", "ls", "-q").stdout == ""
+
+
+def test_memory_that_the_guest_frees_goes_back_to_the_host(shared):
+    start(shared, "vm", "balloon", "sleep", "1000", options=("--memory", "256M"))
+    pid = shared.inspect("balloon")["State"]["Pid"]
+
+    def resident_mib() -> int:
+        (line,) = (line for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines() if "VmRSS" in line)
+        return int(line.split()[1]) >> 10
+    before = resident_mib()
+    shared("exec", "balloon", "sh", "-c", "tr '\\0' x < /dev/zero | head -c 80000000 > /tmp/much", timeout=BOOT_S)
+    full = resident_mib()
+    assert full > before + 60
+    shared("exec", "balloon", "rm", "/tmp/much", timeout=60)
+    shared.wait_until(lambda: resident_mib() < full - 60, timeout=30)
+    assert shared("exec", "balloon", "echo", "well", timeout=60).stdout == "well\n"
+    shared("rm", "-f", "balloon")

@@ -111,12 +111,14 @@ Queue::Pop Queue::pop(Chain& chain) {
   return Pop::Chain;
 }
 
+void Queue::tell_written(std::span<const std::byte> bytes) const {
+  if (written_ != nullptr && *written_ && !bytes.empty())
+    (*written_)(memory_.address_of(bytes), bytes.size());
+}
+
 bool Queue::push(const Chain& chain, std::uint32_t written) {
   // Before the guest can see that they are there; all buffers, as a failed request may have filled some.
-  for (const auto& buffer : chain.writable) {
-    if (written_ != nullptr && *written_ && !buffer.empty())
-      (*written_)(memory_.address_of(buffer), buffer.size());
-  }
+  for (const auto& buffer : chain.writable) tell_written(buffer);
   const std::uint64_t size = state_.size;
   const auto ring = memory_.at(guest::Gpa{state_.used}, 4 + 8 * size);
   if (ring.empty() || state_.used % 4 != 0) return false;

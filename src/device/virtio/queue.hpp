@@ -54,6 +54,8 @@ class Queue {
   void undo_pop() { --state_.next_available; }
   // Gives a request back with the count of bytes that were written into it. False where the ring is not RAM.
   bool push(const Chain& chain, std::uint32_t written);
+  // Of memory that changed otherwise than by a request's buffers; before the push of what changed it.
+  void tell_written(std::span<const std::byte> bytes) const;
   // Whether the driver wants to hear of what was pushed.
   bool wants_interrupt() const;
 

@@ -1,11 +1,12 @@
 // A driver that does anything: register writes and guest memory from the input, on a disk, an entropy device,
-// a socket device and a network interface whose frames are the input's as well.
+// a socket device, a network interface whose frames are the input's as well, and a balloon.
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstring>
 
+#include "device/virtio/balloon.hpp"
 #include "device/virtio/block.hpp"
 #include "device/virtio/net.hpp"
 #include "device/virtio/pci.hpp"
@@ -78,7 +79,9 @@ void start(VirtioPci& device) {
 std::unique_ptr<VirtioPci> make_device(unsigned kind, const guest::GuestMemory& memory) {
   if (kind == 0) return std::make_unique<VirtioPci>(std::make_unique<VirtioRng>(), memory, no_messages);
   if (kind == 1) return make_disk(memory);
-  return kind == 2 ? make_socket(memory) : make_network(memory);
+  if (kind == 2) return make_socket(memory);
+  if (kind == 3) return make_network(memory);
+  return std::make_unique<VirtioPci>(std::make_unique<VirtioBalloon>(memory), memory, no_messages);
 }
 
 void act(VirtioPci& device, const guest::GuestMemory& memory, const std::array<std::uint8_t, 12>& action) {
@@ -110,7 +113,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::memset(memory->base(), 0, 4096);
   if (size < 1) return 0;
   host_end.reset();
-  const auto device = make_device(data[0] % 4, *memory);
+  const auto device = make_device(data[0] % 5, *memory);
   if ((data[0] & 0x80) != 0) start(*device);
   std::array<std::uint8_t, 12> action{};
   for (std::size_t at = 1; at + action.size() <= size; at += action.size()) {
