@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.hpp"
+#include "sys/fd.hpp"
 #include "sys/memory.hpp"
 
 namespace berth::guest {
@@ -76,6 +77,15 @@ Result<void> GuestMemory::read(Gpa address, std::span<std::byte> out) const {
   const auto source = at(address, out.size());
   if (source.size() != out.size()) return outside("read", address, out.size());
   if (!out.empty()) std::memcpy(out.data(), source.data(), out.size());
+  return {};
+}
+
+Result<void> GuestMemory::load(Gpa address, std::span<const std::byte> data) const {
+  const auto target = at(address, data.size());
+  if (target.size() != data.size()) return outside("write", address, data.size());
+  TRY_DURING(
+      "cannot load into the guest's memory",
+      sys::write_all_at(file_.get(), data, static_cast<std::uint64_t>(target.data() - mapping_.data())));
   return {};
 }
 

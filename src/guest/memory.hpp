@@ -55,6 +55,9 @@ class GuestMemory {
   // OutOfRange where any byte is not RAM; nothing is copied then.
   Result<void> read(Gpa address, std::span<std::byte> out) const;
   Result<void> write(Gpa address, std::span<const std::byte> data) const;
+  // As write(), for what is large: by the memory file, so that no page need be mapped before the guest
+  // touches it.
+  Result<void> load(Gpa address, std::span<const std::byte> data) const;
 
  private:
   GuestMemory(sys::Fd file, sys::Mapping mapping, std::vector<Region> regions);

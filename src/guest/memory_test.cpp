@@ -45,6 +45,10 @@ TEST(GuestMemory, WhatIsWrittenIsRead) {
   ASSERT_TRUE(memory->write(Gpa{2 * kMiB - 4}, data));
   ASSERT_TRUE(memory->read(Gpa{2 * kMiB - 4}, back));
   EXPECT_EQ(back, data);
+  ASSERT_TRUE(memory->load(Gpa{4096}, data));
+  ASSERT_TRUE(memory->read(Gpa{4096}, back));
+  EXPECT_EQ(back, data);
+  EXPECT_EQ(memory->load(Gpa{2 * kMiB - 3}, data).error().code, Code::OutOfRange);
   EXPECT_EQ(memory->write(Gpa{2 * kMiB - 3}, data).error().code, Code::OutOfRange);
   EXPECT_EQ(memory->read(Gpa{2 * kMiB - 3}, back).error().code, Code::OutOfRange);
 }

@@ -102,6 +102,17 @@ Result<std::size_t> read_some(int fd, std::span<char> buffer) {
   }
 }
 
+Result<void> write_all_at(int fd, std::span<const std::byte> data, std::uint64_t offset) {
+  while (!data.empty()) {
+    const ssize_t count = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno("cannot write");
+    data = data.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
+
 Result<std::string> read_all(int fd, std::size_t limit) {
   std::string data;
   struct stat info {};

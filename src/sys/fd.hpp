@@ -58,6 +58,8 @@ Result<std::pair<Fd, Fd>> socket_pair(int type);
 // Whole transfers: EINTR and short counts are dealt with. `read_all` refuses more than `limit` bytes.
 Result<void> write_all(int fd, std::string_view data);
 Result<std::string> read_all(int fd, std::size_t limit = std::size_t{64} << 20);
+// At `offset` of a file, whose position stays.
+Result<void> write_all_at(int fd, std::span<const std::byte> data, std::uint64_t offset);
 // One read(2) of up to `buffer.size()` bytes; 0 at the end of file.
 Result<std::size_t> read_some(int fd, std::span<char> buffer);
 

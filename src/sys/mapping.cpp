@@ -49,6 +49,20 @@ void Mapping::prefer_huge_pages() const noexcept {
   if (data_ != nullptr) ::madvise(data_, bytes_, MADV_HUGEPAGE);
 }
 
+namespace {
+
+void advise(std::span<const std::byte> bytes, int advice) noexcept {
+  constexpr std::uintptr_t kPageBytes = 4096;
+  const auto first = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t page = first & ~(kPageBytes - 1);
+  if (!bytes.empty()) ::madvise(reinterpret_cast<void*>(page), first + bytes.size() - page, advice);
+}
+
+}  // namespace
+
+void populate(std::span<std::byte> bytes) noexcept { advise(bytes, MADV_POPULATE_WRITE); }
+void populate(std::span<const std::byte> bytes) noexcept { advise(bytes, MADV_POPULATE_READ); }
+
 Result<Fd> make_memory_file(const std::string& name, std::uint64_t bytes) {
   Fd file(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return fail_errno(fmt::format("cannot make the memory file {}", name));

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "engine/soft/block_cache.hpp"
+#include "engine/soft/first_touch.hpp"
 #include "x86/paging.hpp"
 
 namespace berth::engine::soft {
@@ -118,6 +119,7 @@ Place locate(Cpu& cpu, std::uint64_t linear, bool write, Intent intent) {
   const x86::Translation page = walk(cpu, linear, write ? Access::Write : Access::Read, intent);
   const auto span = cpu.memory->at(guest::Gpa{page.physical & kPageMask}, guest::kPageBytes);
   if (span.empty()) return {.physical = page.physical};
+  cpu.first_touch->expect(span.data());
   Tlb& tlb = intent == Intent::Normal ? *cpu.tlb : cpu.tlbs[kKernelTlb];
   fill(cpu, tlb, linear, page, span.data() + (linear & 4095), false);
   return {.physical = page.physical, .host = span.data() + (page.physical & 4095)};

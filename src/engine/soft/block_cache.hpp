@@ -83,7 +83,7 @@ class BlockCache {
   // Stores to the page, by whomever, take the slow path from now on, and are told here. Before its code is
   // read. Holds until the page's last block has gone.
   void claim(std::uint64_t page, const std::function<void()>& meanwhile) {
-    if (!has_claimed(page)) processors_.claim(self_, page, meanwhile);
+    processors_.claim(self_, page, meanwhile);
   }
   bool has_claimed(std::uint64_t page) const { return processors_.pages().has(page, self_); }
   // Whether a store to the page must be told to somebody.

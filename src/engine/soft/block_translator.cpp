@@ -9,10 +9,17 @@ namespace {
 
 constexpr std::int32_t kSlot = 8;  // of the stack
 
+std::vector<GuestInstruction>& kept_instructions() {
+  thread_local std::vector<GuestInstruction> instructions;
+  return instructions;
+}
+
 class BlockTranslator {
  public:
   BlockTranslator(const TranslationJob& job, HostCode& code)
-      : code_(code), emitter_(job, code), instructions_(read_block(job)), bytes_(job.block->bytes) {}
+      : code_(code), emitter_(job, code), instructions_(kept_instructions()), bytes_(job.block->bytes) {
+    read_block(job, instructions_);
+  }
 
   void run() {
     emitter_.begin(instructions_.empty() || instructions_.front().live_before != 0);
@@ -179,7 +186,7 @@ class BlockTranslator {
 
   HostCode& code_;
   Emitter emitter_;
-  std::vector<GuestInstruction> instructions_;
+  std::vector<GuestInstruction>& instructions_;
   std::int32_t bytes_;
   bool leads_away_ = false;
 };

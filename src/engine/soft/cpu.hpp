@@ -23,6 +23,7 @@
 namespace berth::engine::soft {
 
 class BlockCache;
+class FirstTouch;
 class Mailbox;
 class Decoder;
 class Translator;
@@ -73,6 +74,7 @@ struct Cpu : CodeContext {
 
   BlockCache* blocks = nullptr;
   Mailbox* mailbox = nullptr;
+  FirstTouch* first_touch = nullptr;
   Decoder* decoder = nullptr;
   Translator* translator = nullptr;
   const guest::GuestMemory* memory = nullptr;

@@ -10,7 +10,7 @@ namespace {
 using namespace x86;  // NOLINT(google-build-using-namespace): the architecture's names
 
 constexpr std::size_t kLongestInstruction = 15;
-constexpr std::size_t kLongestCode = 1024;  // of a block
+constexpr std::size_t kLongestCode = 256;  // of a block, which is cut off there
 
 std::uint64_t code_address(Cpu& cpu, std::uint64_t rip) {
   if (cpu.is_64bit()) {
@@ -33,6 +33,7 @@ std::uint64_t fetch_page(Cpu& cpu, std::uint64_t linear) {
 
 // Code of the page is about to be cached: stores to it must be seen, whoever makes them.
 void claim_page(Cpu& cpu, std::uint64_t page) {
+  if (cpu.blocks->has_claimed(page)) return;
   cpu.blocks->claim(page, [&cpu] { take_memory_news(cpu); });
   for (Tlb& tlb : cpu.tlbs) tlb.forbid_writes(page);
 }

@@ -164,21 +164,22 @@ Way way_of(const GuestInstruction& guest, const x86::Treatment& treatment, std::
   return has_plain_operands(decoded) && aligned ? Way::Copy : Way::Op;
 }
 
-GuestInstruction read_instruction(const TranslationJob& job, const Op* first, const Op* last) {
-  GuestInstruction guest{.decoded = {}, .op = first, .bytes = job.bytes.data() + first->offset};
+// Into `guest`, which is as it was made.
+void read_instruction(const TranslationJob& job, const Op* first, const Op* last, GuestInstruction& guest) {
+  guest.op = first;
+  guest.bytes = job.bytes.data() + first->offset;
   const ZyanStatus status = ZydisDecoderDecodeFull(job.decoder, guest.bytes, job.bytes.size() - first->offset,
                                                    &guest.decoded.instruction, guest.decoded.operands.data());
   guest.decoded.is_64bit = true;
-  if (ZYAN_FAILED(status)) return guest;  // its Op refuses it
+  if (ZYAN_FAILED(status)) return;  // its Op refuses it
   const x86::Treatment treatment = x86::treatment_of(guest.decoded.instruction);
   guest.flags = flag_use(guest.decoded.instruction);
   if (treatment.execution == Execution::Native) {
-    if (last->native == nullptr) return guest;
+    if (last->native == nullptr) return;
     guest.alignment = last->native->alignment;
   }
   guest.way = way_of(guest, treatment, job.rules);
   guest.uses_vectors = treatment.unit == Unit::Sse || treatment.unit == Unit::Avx;
-  return guest;
 }
 
 // Behind and before what leaves the code, or may, every flag counts.
@@ -215,17 +216,16 @@ const ZydisDecodedOperand* GuestInstruction::memory() const {
   return nullptr;
 }
 
-std::vector<GuestInstruction> read_block(const TranslationJob& job) {
-  std::vector<GuestInstruction> instructions;
+void read_block(const TranslationJob& job, std::vector<GuestInstruction>& instructions) {
+  instructions.clear();
   const Op* const end = job.block->ops + job.block->count - 1;  // leads to the code behind
   for (const Op* op = job.block->ops + 1; op != end;) {
     const Op* last = op;
     while (last + 1 != end && last[1].offset == op->offset) ++last;
-    instructions.push_back(read_instruction(job, op, last));
+    read_instruction(job, op, last, instructions.emplace_back());
     op = last + 1;
   }
   find_live_flags(instructions);
-  return instructions;
 }
 
 }  // namespace berth::engine::soft

@@ -43,7 +43,8 @@ struct GuestInstruction {
   const ZydisDecodedOperand* memory() const;
 };
 
-// The block's instructions, each with its way, and the flags live around it.
-std::vector<GuestInstruction> read_block(const TranslationJob& job);
+// The block's instructions, each with its way, and the flags live around it. What `instructions` has is
+// forgotten; its memory is used again, as each takes a kilobyte.
+void read_block(const TranslationJob& job, std::vector<GuestInstruction>& instructions);
 
 }  // namespace berth::engine::soft

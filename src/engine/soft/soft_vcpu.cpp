@@ -4,6 +4,7 @@
 
 #include "engine/soft/block_cache.hpp"
 #include "engine/soft/decoder.hpp"
+#include "engine/soft/first_touch.hpp"
 #include "engine/soft/run.hpp"
 #include "engine/soft/run_loop.hpp"
 #include "engine/soft/state_sync.hpp"
@@ -27,7 +28,9 @@ class SoftVcpu final : public VcpuEngine {
         translator_(std::move(translator)),
         home_(std::make_unique_for_overwrite<CpuHome>()),
         cpu_(&home_->cpu),
-        mailbox_(cpu_->attention) {
+        mailbox_(cpu_->attention),
+        first_touch_(memory) {
+    cpu_->first_touch = &first_touch_;
     seat_.processors->add(seat_.index, mailbox_);
     cpu_->mailbox = &mailbox_;
     cpu_->blocks = &blocks_;
@@ -93,6 +96,7 @@ class SoftVcpu final : public VcpuEngine {
   std::unique_ptr<CpuHome> home_;
   Cpu* cpu_;
   Mailbox mailbox_;
+  FirstTouch first_touch_;
   VmExit last_exit_ = Halt{};
   bool answered_ = false;
 };

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.hpp"
+#include "sys/mapping.hpp"
 
 namespace berth::vmm {
 namespace {
@@ -42,8 +43,9 @@ Result<void> load_segment(const guest::GuestMemory& memory, std::uint64_t addres
                 fmt::format("the kernel needs {} of memory at {:#x}, and the machine has {}: give it more",
                             format_size(memory_bytes), address, format_size(memory.bytes())));
   }
-  if (!data.empty()) std::memcpy(target.data(), data.data(), data.size());
-  return {};
+  if (data.empty()) return {};
+  sys::populate(data);
+  return memory.load(guest::Gpa{address}, data);
 }
 
 Result<void> load_command_line(const guest::GuestMemory& memory, const std::string& text,
