@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstring>
 
 namespace berth::sys {
@@ -75,6 +76,33 @@ Transfer receive_message(int socket, std::string& buffer) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) return Transfer::WouldBlock;
     if (count <= 0) return Transfer::Closed;
+    buffer.resize(static_cast<std::size_t>(count));
+    return Transfer::Done;
+  }
+}
+
+Transfer receive_message(int socket, std::string& buffer, Fd& descriptor) {
+  buffer.resize(kMaxMessageBytes);
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  iovec part{buffer.data(), buffer.size()};
+  for (;;) {
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = CMSG_LEN(sizeof(int));  // not its padding too, or a second one would fit in
+    const ssize_t count = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) return Transfer::WouldBlock;
+    if (count < 0) return Transfer::Closed;
+    descriptor.reset();
+    const cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    if (rights != nullptr && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+      descriptor = Fd(fd);
+    }
+    if (count == 0) return Transfer::Closed;
     buffer.resize(static_cast<std::size_t>(count));
     return Transfer::Done;
   }

@@ -25,6 +25,8 @@ enum class Transfer { Done, WouldBlock, Closed };
 Transfer send_message(int socket, std::string_view message) noexcept;
 // One message into `buffer` (resized to it; longer ones are cut at kMaxMessageBytes).
 Transfer receive_message(int socket, std::string& buffer);
+// As above; `descriptor` becomes the one that came along (SCM_RIGHTS), close-on-exec, or none.
+Transfer receive_message(int socket, std::string& buffer, Fd& descriptor);
 
 Result<void> set_nonblocking(int fd, bool on);
 

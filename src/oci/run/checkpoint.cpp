@@ -5,12 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 #include "base/json_value.hpp"
 #include "isolate/cgroup.hpp"
-#include "sys/command.hpp"
+#include "oci/run/criu_process.hpp"
 
 namespace berth::oci {
 namespace {
@@ -52,13 +51,12 @@ Result<void> checkpoint(const std::string& root, const std::string& id, CriuOpti
   TRY_DURING("--image-path", sys::make_dir(options.image_dir, 0700));
   if (!options.work_dir.empty()) TRY_DURING("--work-path", sys::make_dir(options.work_dir, 0700));
   TRY(write_descriptors(state, options.image_dir));
-  const auto command = dump_command(options, dump, spec, state, TRY(freezer_of(state)));
-  const auto done = TRY(sys::run_command(command, {.timeout = std::chrono::minutes(30)}));
-  if (done.exit_code == 0) return {};
-  const std::string log =
-      fmt::format("{}/{}", options.work_dir.empty() ? options.image_dir : options.work_dir, kDumpLog);
-  return fail(Code::FailedPrecondition,
-              fmt::format("cannot checkpoint container {}: criu: {} (see {})", id, errors_in(log), log));
+  const CriuPlaces places = TRY(open_places(options));
+  const auto request = dump_request(options, places, dump, spec, state, TRY(freezer_of(state)));
+  isolate::LaunchPlan plan;
+  TRY_DURING(fmt::format("cannot checkpoint container {}", id),
+             run_criu(options.program, request, log_path(options, kDumpLog), plan));
+  return {};
 }
 
 }  // namespace berth::oci

@@ -15,7 +15,8 @@ Result<void> checkpoint(const std::string& root, const std::string& id, CriuOpti
                         const Dump& dump);
 
 // Makes the container of `request` from options.image_dir and its bundle; its process runs, and is a child of
-// the caller. On failure nothing is left.
+// the caller. Its terminal goes to the console socket; without one it is the caller's to hold. On failure
+// nothing is left.
 Result<Container> restore(const CreateRequest& request, CriuOptions options);
 
 }  // namespace berth::oci

@@ -16,23 +16,27 @@
 namespace berth::oci {
 namespace {
 
-using Words = std::vector<std::string>;
-
 const std::string& work_dir(const CriuOptions& options) {
   return options.work_dir.empty() ? options.image_dir : options.work_dir;
 }
 
-void add_common(const CriuOptions& options, const Spec& spec, const char* log, Words& words) {
-  for (const std::string& word : {std::string("--images-dir"), options.image_dir, std::string("--work-dir"),
-                                  work_dir(options), std::string("--log-file"), std::string(log)})
-    words.push_back(word);
-  words.insert(words.end(), {"-v4", "--evasive-devices", "--manage-cgroups=ignore"});
-  if (options.tcp_established) words.emplace_back("--tcp-established");
-  if (options.unix_sockets) words.emplace_back("--ext-unix-sk");
-  if (options.shell_job) words.emplace_back("--shell-job");
-  if (options.file_locks) words.emplace_back("--file-locks");
-  if (options.auto_dedup) words.emplace_back("--auto-dedup");
-  if (!spec.wishes.criu_config.empty()) words.insert(words.end(), {"--config", spec.wishes.criu_config});
+void add_common(const CriuOptions& options, const CriuPlaces& places, const Spec& spec, const char* log,
+                CriuRequest& request) {
+  constexpr int kLogAll = 4;
+  constexpr int kLeaveCgroups = 0;  // criu_cg_mode IGNORE
+  request.number(CriuNumber::ImagesDirFd, places.images.get());
+  request.number(CriuNumber::WorkDirFd, places.work.get());
+  request.text(CriuText::LogFile, log);
+  request.number(CriuNumber::LogLevel, kLogAll);
+  request.number(CriuNumber::ManageCgroups, kLeaveCgroups);
+  request.flag(CriuFlag::EvasiveDevices);
+  request.flag(CriuFlag::TcpEstablished, options.tcp_established);
+  request.flag(CriuFlag::ExtUnixSk, options.unix_sockets);
+  request.flag(CriuFlag::ShellJob, options.shell_job);
+  request.flag(CriuFlag::FileLocks, options.file_locks);
+  request.flag(CriuFlag::AutoDedup, options.auto_dedup);
+  request.flag(CriuFlag::OrphanPtsMaster, has_own_terminal(options, spec));
+  if (!spec.wishes.criu_config.empty()) request.text(CriuText::ConfigFile, spec.wishes.criu_config);
 }
 
 // Namespaces that stay outside of the images, and what these call them: runc's words, so that each restores
@@ -51,17 +55,29 @@ const Outside* outside(const Namespace& entry) {
   return entry.path.empty() || found == kOutside.end() ? nullptr : &*found;
 }
 
-void add_external(const std::string& destination, const std::string& value, Words& words) {
-  words.insert(words.end(), {"--external", fmt::format("mnt[{}]:{}", destination, value)});
+void add_external(const std::string& destination, const std::string& value, CriuRequest& request) {
+  request.text(CriuText::External, fmt::format("mnt[{}]:{}", destination, value));
 }
 
 }  // namespace
 
+Result<CriuPlaces> open_places(const CriuOptions& options) {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY;
+  CriuPlaces places;
+  places.images = TRY_DURING("--image-path", sys::open(options.image_dir, kFlags));
+  places.work = TRY_DURING("--work-path", sys::open(work_dir(options), kFlags));
+  return places;
+}
+
+std::string log_path(const CriuOptions& options, const char* name) {
+  return fmt::format("{}/{}", work_dir(options), name);
+}
+
+bool has_own_terminal(const CriuOptions& options, const Spec& spec) {
+  return spec.process.terminal && !options.shell_job;
+}
+
 Result<void> check_criu_can(const Spec& spec) {
-  if (spec.process.terminal)
-    return fail(
-        Code::FailedPrecondition,
-        "process.terminal: the terminal's other end is another program's, which CRIU cannot make again");
   for (const Namespace& entry : spec.platform.namespaces.list) {
     if (entry.path.empty() || outside(entry) != nullptr) continue;
     return fail(Code::FailedPrecondition,
@@ -75,14 +91,15 @@ std::string source_of(const isolate::MountRequest& mount, const std::string& bun
   return mount.source.starts_with('/') ? mount.source : fmt::format("{}/{}", bundle, mount.source);
 }
 
-Words dump_command(const CriuOptions& options, const Dump& dump, const Spec& spec, const State& state,
-                   const std::string& freezer) {
-  Words words = {options.program, dump.pre_dump ? "pre-dump" : "dump", "--tree", std::to_string(state.pid)};
-  add_common(options, spec, kDumpLog, words);
-  words.insert(words.end(), {"--root", state.root});
-  if (!freezer.empty()) words.insert(words.end(), {"--freeze-cgroup", freezer});
+CriuRequest dump_request(const CriuOptions& options, const CriuPlaces& places, const Dump& dump,
+                         const Spec& spec, const State& state, const std::string& freezer) {
+  CriuRequest request(dump.pre_dump ? CriuCall::PreDump : CriuCall::Dump);
+  request.number(CriuNumber::Pid, state.pid);
+  add_common(options, places, spec, kDumpLog, request);
+  request.text(CriuText::Root, state.root);
+  if (!freezer.empty()) request.text(CriuText::FreezeCgroup, freezer);
   for (const auto& mount : spec.mounts) {
-    if (mount.options.bind) add_external(mount.destination, mount.destination, words);
+    if (mount.options.bind) add_external(mount.destination, mount.destination, request);
   }
   for (const Namespace& entry : spec.platform.namespaces.list) {
     const Outside* kept = outside(entry);
@@ -90,12 +107,12 @@ Words dump_command(const CriuOptions& options, const Dump& dump, const Spec& spe
     // What its process is in, and not what the path leads to by now: "net:[4026531840]".
     std::string inode = sys::read_link(fmt::format("/proc/{}/ns/{}", state.pid, kept->file)).value_or("");
     std::erase(inode, ':');
-    words.insert(words.end(), {"--external", fmt::format("{}:{}", inode, kept->name)});
+    request.text(CriuText::External, fmt::format("{}:{}", inode, kept->name));
   }
-  if (dump.leave_running && !dump.pre_dump) words.emplace_back("--leave-running");
-  if (dump.pre_dump || !options.parent_dir.empty()) words.emplace_back("--track-mem");
-  if (!options.parent_dir.empty()) words.insert(words.end(), {"--prev-images-dir", options.parent_dir});
-  return words;
+  request.flag(CriuFlag::LeaveRunning, dump.leave_running && !dump.pre_dump);
+  request.flag(CriuFlag::TrackMem, dump.pre_dump || !options.parent_dir.empty());
+  if (!options.parent_dir.empty()) request.text(CriuText::ParentImage, options.parent_dir);
+  return request;
 }
 
 Result<std::vector<InheritedNamespace>> open_outside(const Spec& spec) {
@@ -110,29 +127,31 @@ Result<std::vector<InheritedNamespace>> open_outside(const Spec& spec) {
   return opened;
 }
 
-Words restore_command(const CriuOptions& options, const Spec& spec, const std::string& bundle,
-                      const std::string& root, const std::string& pid_file, const Words& pipes,
-                      const std::vector<InheritedNamespace>& namespaces) {
-  Words words = {options.program,     "restore",   "--restore-detached",
-                 "--restore-sibling", "--pidfile", pid_file};
-  add_common(options, spec, kRestoreLog, words);
-  words.insert(words.end(), {"--root", root});
+CriuRequest restore_request(const CriuOptions& options, const CriuPlaces& places, const Spec& spec,
+                            const std::string& bundle, const std::string& root,
+                            const std::vector<std::string>& pipes,
+                            const std::vector<InheritedNamespace>& namespaces) {
+  CriuRequest request(CriuCall::Restore);
+  request.flag(CriuFlag::RestoreSibling);
+  // A terminal is handed over by a notification. None without one: with notifications CRIU does without the
+  // action scripts that a configuration file may name.
+  request.flag(CriuFlag::NotifyScripts, has_own_terminal(options, spec));
+  add_common(options, places, spec, kRestoreLog, request);
+  request.text(CriuText::Root, root);
   for (const auto& mount : spec.mounts) {
     if (!mount.options.bind) continue;
-    add_external(mount.destination, source_of(mount, bundle), words);
+    add_external(mount.destination, source_of(mount, bundle), request);
   }
   for (std::size_t fd = 0; fd < std::min<std::size_t>(pipes.size(), 3); ++fd) {
-    if (pipes[fd].starts_with("pipe:"))
-      words.insert(words.end(), {"--inherit-fd", fmt::format("fd[{}]:{}", fd, pipes[fd])});
+    if (pipes[fd].starts_with("pipe:")) request.inherit(pipes[fd], static_cast<int>(fd));
   }
-  for (const InheritedNamespace& kept : namespaces)
-    words.insert(words.end(), {"--inherit-fd", fmt::format("fd[{}]:{}", kept.fd.get(), kept.name)});
-  return words;
+  for (const InheritedNamespace& kept : namespaces) request.inherit(kept.name, kept.fd.get());
+  return request;
 }
 
 Result<std::string> find_criu(const std::string& program) {
   const std::string name = program.empty() ? "criu" : program;
-  Words candidates = {name};
+  std::vector<std::string> candidates = {name};
   if (name.find('/') == std::string::npos) {
     const char* path = ::getenv("PATH");
     candidates.clear();
@@ -146,17 +165,6 @@ Result<std::string> find_criu(const std::string& program) {
       Code::FailedPrecondition,
       fmt::format("there is no program {} here: install CRIU (Debian's package criu), or name it with --criu",
                   name));
-}
-
-std::string errors_in(const std::string& log_file) {
-  constexpr std::size_t kMost = 3;
-  std::vector<std::string> errors;
-  for (const std::string& line : split(sys::read_file(log_file).value_or(""), '\n')) {
-    const auto at = line.find("Error (");
-    if (at != std::string::npos) errors.push_back(line.substr(at));
-  }
-  if (errors.size() > kMost) errors.erase(errors.begin(), errors.end() - kMost);
-  return errors.empty() ? "it says no more" : join(errors, "; ");
 }
 
 }  // namespace berth::oci

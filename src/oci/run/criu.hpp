@@ -1,10 +1,11 @@
-// CRIU, the program that writes processes to files and makes them again (criu(8)): its command lines.
+// CRIU, the program that writes processes to files and makes them again (criu(8)): what it is asked.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
+#include "oci/run/criu_rpc.hpp"
 #include "oci/spec/spec.hpp"
 #include "oci/state/state.hpp"
 #include "sys/fd.hpp"
@@ -35,28 +36,40 @@ struct InheritedNamespace {
   std::string name;
 };
 
-// FailedPrecondition for what CRIU could not make again: a terminal (its other end is not ours), a namespace
-// that is somebody else's (a network or process namespace may be: it is left out of the images).
+// The directories that CRIU works in, open.
+struct CriuPlaces {
+  sys::Fd images;
+  sys::Fd work;
+};
+Result<CriuPlaces> open_places(const CriuOptions& options);
+
+// FailedPrecondition for what CRIU could not make again: a namespace that is somebody else's (a network or
+// process namespace may be: it is left out of the images).
 Result<void> check_criu_can(const Spec& spec);
+
+// Whether CRIU makes the other end of the container's terminal too and hands it over. Not where --shell-job
+// has it take the terminal that it is started on.
+bool has_own_terminal(const CriuOptions& options, const Spec& spec);
 
 // A bind mount's source on the host; a relative one is below the bundle.
 std::string source_of(const isolate::MountRequest& mount, const std::string& bundle);
 
 // `freezer`: the group's directory by which it is stopped meanwhile; "": none.
-std::vector<std::string> dump_command(const CriuOptions& options, const Dump& dump, const Spec& spec,
-                                      const State& state, const std::string& freezer);
+CriuRequest dump_request(const CriuOptions& options, const CriuPlaces& places, const Dump& dump,
+                         const Spec& spec, const State& state, const std::string& freezer);
 // Those of the configuration that the images do not have. An error where the path is not such a namespace.
 Result<std::vector<InheritedNamespace>> open_outside(const Spec& spec);
 // `root` is a mount of the root file system. `pipes`: what descriptors 0 to 2 were, as readlink(2) tells.
-std::vector<std::string> restore_command(const CriuOptions& options, const Spec& spec,
-                                         const std::string& bundle, const std::string& root,
-                                         const std::string& pid_file, const std::vector<std::string>& pipes,
-                                         const std::vector<InheritedNamespace>& namespaces);
+CriuRequest restore_request(const CriuOptions& options, const CriuPlaces& places, const Spec& spec,
+                            const std::string& bundle, const std::string& root,
+                            const std::vector<std::string>& pipes,
+                            const std::vector<InheritedNamespace>& namespaces);
 
 // FailedPrecondition where there is no such program, with how to get it.
 Result<std::string> find_criu(const std::string& program);
-// The end of a log, for a message: its last errors.
-std::string errors_in(const std::string& log_file);
+
+// Where CRIU writes its log `name`, one of these.
+std::string log_path(const CriuOptions& options, const char* name);
 
 inline constexpr const char* kDumpLog = "dump.log";
 inline constexpr const char* kRestoreLog = "restore.log";

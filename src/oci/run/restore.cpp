@@ -6,15 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <optional>
 
 #include "base/json_value.hpp"
-#include "base/text.hpp"
 #include "isolate/cgroup.hpp"
 #include "isolate/mount_steps.hpp"
 #include "oci/run/checkpoint.hpp"
 #include "oci/run/console.hpp"
+#include "oci/run/criu_process.hpp"
 #include "oci/run/delete.hpp"
 #include "oci/run/prepare.hpp"
 #include "oci/run/scope.hpp"
@@ -26,7 +25,6 @@ namespace berth::oci {
 namespace {
 
 constexpr const char* kRootMount = "criu-root";
-constexpr const char* kPidFile = "criu.pid";
 
 Result<std::vector<std::string>> read_descriptors(const std::string& image_dir) {
   constexpr std::size_t kMaxBytes = 64 << 10;
@@ -71,27 +69,19 @@ int make_mount_points(int root, const std::vector<MountPoint>& points) noexcept 
   return 0;
 }
 
-// What CRIU needs around it.
+// What CRIU needs around it. It runs inside the container's group, so that what it makes is born there, and
+// in a mount namespace in which the root file system is a mount of its own, as it demands.
 struct Surroundings {
   std::string root;
   std::string place;  // where the root file system is mounted for CRIU
   std::vector<MountPoint> mount_points;
   std::vector<InheritedNamespace> namespaces;  // stay open to it
-  std::string log;
 };
 
-// CRIU itself runs inside the container's group, so that what it makes is born there, and in a mount
-// namespace in which the root file system is a mount of its own, as it demands.
-Result<void> run_criu(const std::vector<std::string>& command, const Surroundings& around,
-                      std::unique_ptr<sys::Cgroup> group) {
+// `around` outlives the plan.
+Result<isolate::LaunchPlan> plan_for(const Surroundings& around, std::unique_ptr<sys::Cgroup> group) {
   isolate::LaunchPlan plan;
-  for (const InheritedNamespace& kept : around.namespaces) {
-    const int fd = kept.fd.get();
-    plan.kept_descriptors = std::max(plan.kept_descriptors, fd - 2);  // those below it close by themselves
-    plan.then("hand on a namespace", [fd]() noexcept { return ::fcntl(fd, F_SETFD, 0) == 0 ? 0 : errno; });
-  }
-  plan.args = command;
-  for (char** variable = ::environ; *variable != nullptr; ++variable) plan.env.emplace_back(*variable);
+  for (const InheritedNamespace& kept : around.namespaces) hand_on(kept.fd.get(), "a namespace", plan);
   plan.cgroup = std::move(group);
   plan.new_namespaces = CLONE_NEWNS;
   plan.root = TRY(isolate::clone_host_path(around.root, true));
@@ -106,10 +96,7 @@ Result<void> run_criu(const std::vector<std::string>& command, const Surrounding
               const sys::Fd target(::open(place.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
               return target ? sys::attach_mount(mount, target.get()) : errno;
             });
-  const auto criu = TRY(isolate::launch(plan, {}));
-  const auto code = TRY(sys::reap(criu.pid, true));
-  if (code && sys::exit_code_of(*code) == 0) return {};
-  return fail(Code::FailedPrecondition, fmt::format("criu: {} (see {})", errors_in(around.log), around.log));
+  return plan;
 }
 
 class Restoring {
@@ -125,32 +112,45 @@ class Restoring {
     if (request_.options.systemd_cgroup) scope = TRY(Scope::start(prepared_.spec, state_, dir_));
     auto group = TRY(make_group(state_));
     if (group) TRY(fill_group(*group, prepared_.spec));
-    const auto& work = options_.work_dir.empty() ? options_.image_dir : options_.work_dir;
     const Surroundings around{state_.root, dir_.file(kRootMount),
                               TRY(mount_points_of(prepared_.spec, state_.bundle)),
-                              TRY(open_outside(prepared_.spec)), fmt::format("{}/{}", work, kRestoreLog)};
+                              TRY(open_outside(prepared_.spec))};
     TRY(sys::make_dir(around.place, 0700));
-    const auto command =
-        restore_command(options_, prepared_.spec, state_.bundle, around.place, dir_.file(kPidFile),
-                        TRY(read_descriptors(options_.image_dir)), around.namespaces);
-    TRY_DURING(fmt::format("cannot restore container {}", state_.id),
-               run_criu(command, around, std::move(group)));
-    return take_over();
+    const CriuPlaces places = TRY(open_places(options_));
+    const auto request = restore_request(options_, places, prepared_.spec, state_.bundle, around.place,
+                                         TRY(read_descriptors(options_.image_dir)), around.namespaces);
+    auto plan = TRY(plan_for(around, std::move(group)));
+    CriuOutcome made = TRY_DURING(fmt::format("cannot restore container {}", state_.id),
+                                  run_criu(options_.program, request, log_path(options_, kRestoreLog), plan));
+    return take_over(std::move(made));
   }
 
  private:
-  Result<isolate::LaunchedProcess> take_over() {
-    const auto pid = parse_u64(trim(TRY(sys::read_file(dir_.file(kPidFile)))));
-    if (!pid || *pid == 0 || *pid > INT_MAX) return fail(Code::Internal, "criu told no process");
+  Result<isolate::LaunchedProcess> take_over(CriuOutcome made) {
+    if (made.pid <= 0) return fail(Code::Internal, "criu told no process");
     isolate::LaunchedProcess process;
-    process.pid = static_cast<pid_t>(*pid);
+    process.pid = made.pid;
     process.pidfd = TRY(sys::open_pidfd(process.pid));
     state_.pid = process.pid;
     state_.start_time = TRY(sys::process_start_time(process.pid));
     state_.creating = false;
     TRY(state_.save(dir_));
+    process.terminal = TRY(hand_over(std::move(made.terminal)));
     if (!request_.pid_file.empty()) TRY(write_pid_file(request_.pid_file, process.pid));
     return process;
+  }
+
+  // Gives what is left for the caller to hold.
+  Result<sys::Fd> hand_over(sys::Fd terminal) const {
+    if (!has_own_terminal(options_, prepared_.spec)) return sys::Fd();
+    if (!terminal) {
+      return fail(Code::FailedPrecondition,
+                  fmt::format("--image-path {}: process.terminal is true, but what is there has no terminal",
+                              options_.image_dir));
+    }
+    if (request_.console_socket.empty()) return terminal;
+    TRY(send_console(request_.console_socket, terminal.get()));
+    return sys::Fd();
   }
 
   const CreateRequest& request_;
