@@ -46,7 +46,7 @@ constexpr std::string_view kCriuOptions =
     "      --work-path DIR     CRIU's logs (default: beside the files)\n"
     "      --tcp-established   with open TCP connections\n"
     "      --ext-unix-sk       with UNIX sockets that lead out of the container\n"
-    "      --shell-job         with a terminal's session\n"
+    "      --shell-job         with the terminal that berth-oci itself is on\n"
     "      --file-locks        with file locks\n"
     "      --auto-dedup        drop what later dumps replaced\n"
     "      --manage-cgroups-mode M  taken for runc's sake: berth-oci makes the group as config.json says\n";
@@ -56,6 +56,7 @@ constexpr std::string_view kCheckpointOptions =
     "      --parent-path DIR   of a pre-dump, relative to --image-path\n";
 constexpr std::string_view kRestoreOptions =
     "  -b, --bundle DIR        where config.json and the root file system are (default: here)\n"
+    "      --console-socket S  who to hand the terminal's other end\n"
     "      --pid-file FILE     where to write the number of the first process\n"
     "  -d, --detach            come back at once\n";
 constexpr std::string_view kEventsOptions =

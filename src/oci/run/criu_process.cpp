@@ -45,9 +45,10 @@ Result<CriuOutcome> run_criu(const std::string& program, const CriuRequest& requ
   const auto criu = TRY(isolate::launch(plan, {}));
   theirs.reset();
   auto outcome = ask_criu(ours.get(), request);
-  ours.reset();  // after a pre-dump it waits for the next one until now
-  const bool lost = !outcome && outcome.error().code != Code::FailedPrecondition;
-  if (lost) static_cast<void>(sys::send_signal(criu.pidfd.get(), SIGKILL));
+  // After a pre-dump it waits for the next one; without a word of its own there may be no end to wait for.
+  const bool stays =
+      outcome ? request.call() == CriuCall::PreDump : outcome.error().code != Code::FailedPrecondition;
+  if (stays) static_cast<void>(sys::send_signal(criu.pidfd.get(), SIGKILL));
   TRY(sys::reap(criu.pid, true));
   if (outcome) return outcome;
   const std::string errors = errors_in(log);
