@@ -67,6 +67,13 @@ bool watches_alignment(const Cpu& cpu) {
   return cpu.cpl == 3 && (cpu.system_flags & x86::rflags::kAc) != 0 && (cpu.arch.cr0 & x86::cr0::kAm) != 0;
 }
 
+// In bytes (SDM vol. 3, table 6-7); vectors as AMD's processors have it.
+unsigned natural_alignment(unsigned bytes) {
+  if (bytes == 10) return 8;  // of 80 bits
+  if (bytes > 32) return 4;   // a state of the x87
+  return bytes < 16 ? bytes : 16;
+}
+
 // Lets the fast path have the page, where every access to it that the fast path would make is in order.
 void fill(Cpu& cpu, Tlb& tlb, std::uint64_t linear, const x86::Translation& page, std::byte* host,
           bool execute) {
@@ -106,7 +113,7 @@ void check_linear(Cpu& cpu, std::uint64_t linear, unsigned bytes, bool write, In
     raise(cpu, stack ? x86::Vector::Ss : x86::Vector::Gp);
   }
   if (intent == Intent::System) return;
-  if (watches_alignment(cpu) && bytes <= 8 && (linear & (bytes - 1)) != 0) raise(cpu, x86::Vector::Ac);
+  if (watches_alignment(cpu) && (linear & (natural_alignment(bytes) - 1)) != 0) raise(cpu, x86::Vector::Ac);
   if (cpu.debugging) watch(cpu, linear, bytes, write);
 }
 

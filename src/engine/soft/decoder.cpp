@@ -20,7 +20,7 @@ const Op* require_kernel(Cpu& cpu, const Op* op) {
   return op + 1;
 }
 const Op* require_unit(Cpu& cpu, const Op* op) {
-  check_unit(cpu, static_cast<x86::Unit>(op->immediate), false);
+  check_unit(cpu, static_cast<x86::Unit>(op->immediate), op->operand_bytes != 0);
   return op + 1;
 }
 // An instruction longer than 15 bytes.
@@ -94,6 +94,21 @@ Handler select_engine(const Decoded& decoded, Op& op) {
   return undefined_instruction;
 }
 
+// Zydis 4.0 takes a SIB byte without a base for one with R13 where REX.B is set and the address has 32 bits.
+void mend_missing_base(Decoded& decoded) {
+  const ZydisDecodedInstruction& instruction = decoded.instruction;
+  const auto& sib = instruction.raw.sib;
+  const bool has_sib = (instruction.attributes & ZYDIS_ATTRIB_HAS_SIB) != 0;
+  if (!has_sib || instruction.raw.modrm.mod != 0 || sib.base != 5) return;
+  for (ZydisDecodedOperand& operand : decoded.operands) {
+    if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY || operand.visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN)
+      continue;
+    operand.mem.base = ZYDIS_REGISTER_NONE;
+    operand.mem.disp.has_displacement = true;
+    operand.mem.disp.value = instruction.raw.disp.value;
+  }
+}
+
 // One block in the making.
 class BlockWriter {
  public:
@@ -147,6 +162,7 @@ class BlockWriter {
                                                      &decoded.instruction, decoded.operands.data());
     if (status == ZYDIS_STATUS_NO_MORE_DATA && left < ZYDIS_MAX_INSTRUCTION_LENGTH) return Step::Short;
     if (ZYAN_FAILED(status)) return refuse(status);
+    mend_missing_base(decoded);
     decoded.is_64bit = (window_.kind & block_kind::kMode) == static_cast<unsigned>(OperatingMode::Bits64);
     decoded.is_32bit = (window_.kind & block_kind::kMode) == static_cast<unsigned>(OperatingMode::Bits32);
     return add_decoded(decoded);
@@ -168,6 +184,9 @@ class BlockWriter {
       Op& check = add();
       check.run = require_unit;
       check.immediate = static_cast<std::uint64_t>(treatment.unit);
+      const bool waits =
+          decoded.mnemonic() == ZYDIS_MNEMONIC_FLDENV || decoded.mnemonic() == ZYDIS_MNEMONIC_FRSTOR;
+      check.operand_bytes = waits ? 1 : 0;
     }
   }
 

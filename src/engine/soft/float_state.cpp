@@ -65,6 +65,8 @@ void take_x87(Cpu& cpu, const std::byte* area) {
   std::memcpy(cpu.native.fx.data() + 32, area + 32, kXmmAt - 32);
   // ES and B follow from the exceptions and their masks.
   auto& fx = cpu.native.fx;
+  fx[0] = (fx[0] & std::byte{0x7f}) | std::byte{0x40};  // bits that there are none of
+  fx[1] &= std::byte{0x1f};
   const auto raised = static_cast<unsigned>(fx[2]) & ~static_cast<unsigned>(fx[0]) & 0x3f;
   fx[2] = (fx[2] & std::byte{0x7f}) | std::byte{raised != 0 ? std::uint8_t{0x80} : std::uint8_t{0}};
   fx[3] = (fx[3] & std::byte{0x7f}) | std::byte{raised != 0 ? std::uint8_t{0x80} : std::uint8_t{0}};

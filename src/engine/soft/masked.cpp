@@ -103,13 +103,24 @@ const Op* gather(Cpu& cpu, const Op* op) {
   return op + 1;
 }
 
+// As FXSAVE stores it: the registers from the top of the stack on.
+std::byte* x87_register(Cpu& cpu, unsigned number) { return cpu.native.fx.data() + 32 + number * 16; }
+
+// What every MMX instruction does: the top is register 0, and none is empty (SDM vol. 1, 9.5.1).
+void take_x87_for_mmx(Cpu& cpu, unsigned top) {
+  std::rotate(x87_register(cpu, 0), x87_register(cpu, (8 - top) & 7), x87_register(cpu, 8));
+  cpu.native.fx[3] &= std::byte{0xc7};
+  cpu.native.fx[4] = std::byte{0xff};
+}
+
 // MASKMOVDQU and MASKMOVQ: to DS:RDI. `src` the data, `operand_bytes` 8 for MMX.
 const Op* masked_bytes(Cpu& cpu, const Op* op) {
   const Shape shape = shape_of(op);
   const std::uint64_t base = cpu.reg(x86::Gpr::Rdi);
   const bool mmx = op->operand_bytes == 8;
+  const unsigned top = static_cast<unsigned>(cpu.native.fx[3]) >> 3 & 7;
   const auto bytes_of = [&](unsigned reg) {
-    return mmx ? cpu.native.fx.data() + 32 + reg * 16 : cpu.native.vector[reg].data();
+    return mmx ? x87_register(cpu, (reg - top) & 7) : cpu.native.vector[reg].data();
   };
   for (unsigned pass = 0; pass < 2; ++pass) {
     for (unsigned i = 0; i < op->operand_bytes; ++i) {
@@ -122,6 +133,7 @@ const Op* masked_bytes(Cpu& cpu, const Op* op) {
       }
     }
   }
+  if (mmx) take_x87_for_mmx(cpu, top);
   return op + 1;
 }
 

@@ -243,20 +243,12 @@ std::string make_function(const Usage& usage, const Roles& roles, const std::str
   return code.code();
 }
 
-// Which memory operands must be aligned, by exception class (SDM vol. 2, 2.4 and 2.5) and for those the class
-// leaves open by name.
+// Which memory operands must be aligned: all of 16 bytes of the old encodings but those of a few (SDM vol.
+// 2, 2.4 and 2.5), and with VEX those of moves that say so.
 std::uint8_t alignment_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand& memory) {
   const auto bytes = static_cast<std::uint8_t>(memory.size / 8);
-  switch (instruction.meta.exception_class) {
-    case ZYDIS_EXCEPTION_CLASS_AVX1:
-      return bytes;
-    case ZYDIS_EXCEPTION_CLASS_SSE1:
-    case ZYDIS_EXCEPTION_CLASS_SSE2:
-    case ZYDIS_EXCEPTION_CLASS_SSE4:
-      break;
-    default:
-      return instruction.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B ? 16 : 1;
-  }
+  if (instruction.meta.exception_class == ZYDIS_EXCEPTION_CLASS_AVX1) return bytes;
+  if (bytes != 16 || instruction.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return 1;
   switch (instruction.mnemonic) {
     case ZYDIS_MNEMONIC_MOVUPS:
     case ZYDIS_MNEMONIC_MOVUPD:
@@ -268,7 +260,7 @@ std::uint8_t alignment_of(const ZydisDecodedInstruction& instruction, const Zydi
     case ZYDIS_MNEMONIC_PCMPISTRM:
       return 1;
     default:
-      return bytes == 16 ? 16 : 1;
+      return 16;
   }
 }
 

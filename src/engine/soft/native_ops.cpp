@@ -10,18 +10,21 @@ namespace {
 using namespace x86;  // NOLINT(google-build-using-namespace): the architecture's names
 
 constexpr std::uint32_t kMxcsrFlags = 0x3f, kMxcsrMasks = 0x1f80;
+constexpr std::uint32_t kBeforeComputing = 7;  // invalid, denormal, by zero
 constexpr std::size_t kFxOpcode = 6, kFxRip = 8, kFxPointer = 16;
 
 constexpr std::uint8_t bit(Unit unit) { return static_cast<std::uint8_t>(unit); }
 
-// Executes with #XM possible: as masked on a copy, and only what raises nothing unmasked counts (SDM vol.
-// 1, 11.5).
+// Executes with #XM possible: as masked on a copy, and only what raises nothing unmasked counts. What is seen
+// before computing and not masked keeps the processor from computing, and so from what comes of that (SDM
+// vol. 1, 11.5.3).
 void run_unmasked(Cpu& cpu, const NativeCode& code, void* memory) {
   const NativeContext before = cpu.native;
   const std::uint32_t old = get_mxcsr(cpu);
   _mm_setcsr((old & ~kMxcsrFlags) | kMxcsrMasks);
   code.run(&cpu.native, memory);
-  const std::uint32_t raised = _mm_getcsr() & kMxcsrFlags;
+  std::uint32_t raised = _mm_getcsr() & kMxcsrFlags;
+  if ((raised & ~(old >> 7) & kBeforeComputing) != 0) raised &= kBeforeComputing;
   set_mxcsr(cpu, old | raised);
   if ((raised & ~(old >> 7)) == 0) return;
   cpu.native = before;

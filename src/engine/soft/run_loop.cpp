@@ -76,7 +76,7 @@ void execute_single(Cpu& cpu) {
   execute_chain(cpu, block_kind::kSingle);
   if (old_rf != 0) cpu.system_flags &= ~rflags::kRf;
   cpu.io.clear();
-  if (traps) cpu.pending_debug |= dr6::kBs;
+  if (traps && !cpu.event_pending) cpu.pending_debug |= dr6::kBs;  // INT n's handler begins without TF
 }
 
 bool needs_single(const Cpu& cpu) {

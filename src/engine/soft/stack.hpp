@@ -41,6 +41,10 @@ class StackCursor {
   std::uint64_t address(unsigned bytes, bool write) {
     const unsigned segment =
         cpu_.is_64bit() ? kFlatStackSegment : static_cast<unsigned>(x86::SegmentName::Ss);
+    // An operand in memory, of PUSH and POP, has a segment of its own, and its faults are not the stack's.
+    const bool is_address = x86::is_canonical(offset_) && x86::is_canonical(offset_ + bytes - 1);
+    if (cpu_.is_64bit() && !is_address) [[unlikely]]
+      raise(cpu_, x86::Vector::Ss);
     return segment_address(cpu_, segment, offset_, bytes, write);
   }
   Cpu& cpu_;

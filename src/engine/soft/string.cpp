@@ -189,9 +189,24 @@ const Op* repeat(Cpu& cpu, const Op* op) {
   return nullptr;
 }
 
+// A port that is not allowed is refused even where there is nothing to do.
+template <template <class> class Round, class T>
+const Op* repeat_io(Cpu& cpu, const Op* op) {
+  check_port(cpu, static_cast<std::uint16_t>(cpu.reg(Gpr::Rdx)), sizeof(T));
+  return repeat<Round, T>(cpu, op);
+}
+
+template <class T>
+constexpr bool kIsIo = false;
+template <class T>
+constexpr bool kIsIo<Ins<T>> = true;
+template <class T>
+constexpr bool kIsIo<Outs<T>> = true;
+
 template <template <class> class Round, class T>
 Handler pick(const Op& op) {
-  return op.has(Op::kRep) || op.has(Op::kRepne) ? repeat<Round, T> : once<Round<T>>;
+  if (!op.has(Op::kRep) && !op.has(Op::kRepne)) return once<Round<T>>;
+  return kIsIo<Round<T>> ? repeat_io<Round, T> : repeat<Round, T>;
 }
 template <template <class> class Round>
 Handler by_size(const Op& op) {

@@ -99,11 +99,17 @@ const Op* store_environment(Cpu& cpu, const Op* op) {
   return op + 1;
 }
 
+// The registers are kept as FXSAVE stores them, from the top on, and stay where they are as the top moves.
 const Op* load_environment(Cpu& cpu, const Op* op) {
   std::array<std::byte, 28> image{};
   load_slow(cpu, operand_address(cpu, op, environment_bytes(op), false), image.data(), environment_bytes(op),
             Intent::Normal);
+  const auto top = [&cpu] { return static_cast<unsigned>(word(cpu, 2)) >> 11 & 7; };
+  const unsigned old_top = top();
   take_environment(cpu, op, image);
+  const auto registers = cpu.native.fx.begin() + kRegisters;
+  std::rotate(registers, registers + ((top() - old_top) & 7) * kRegisterBytes,
+              registers + 8 * kRegisterBytes);
   return op + 1;
 }
 
