@@ -61,6 +61,8 @@ TERMINAL_CHECKS = {
         type_to third 'four\n' && printed third '^4: four' && $oci delete --force tty""",
     "terminal: in the foreground": r"""{ sleep 4; echo three; sleep 3; $oci kill tty KILL; } |
         $oci restore --bundle tty --image-path images/tty tty > /run/fourth.printed; test ${PIPESTATUS[1]} = 137 && printed fourth '^3: three'""",
+    "terminal: a checkpoint ends the foreground": r"""$oci restore --bundle tty --image-path images/tty tty < /dev/null > /dev/null & sleep 4;
+        $oci checkpoint --shell-job --image-path images/tty-front tty; test $? = 0 && { wait $!; test $? = 137; }""",
     "terminal: nobody to hold it": """! $oci restore -d --bundle tty --image-path images/tty tty < /dev/null 2> /tmp/error &&
         grep -q console-socket /tmp/error && ! $oci state tty 2> /dev/null""",
     "terminal: images without one": """sed -i 's/"terminal": false/"terminal": true/' bundle/config.json && hold fifth &&

@@ -91,12 +91,12 @@ Result<int> run_restore(const Globals& globals, const Args& args) {
   request.id = TRY(container_id(TRY(options.parse(args, false))));
   request.root = oci::state_root(globals.root);
   request.options.systemd_cgroup = uses_systemd(globals);
-  request.keeps_terminal = !detach || words.options.shell_job;  // the terminal of a shell's job is ours
+  request.keeps_terminal = !detach;
   if (!detach) oci::block_forwarded_signals();
   oci::Container container = TRY(oci::restore(request, TRY(complete(words, globals))));
   container.dir.unlock();
   if (detach) return 0;
-  auto code = oci::stay_with(container.process);
+  const auto code = oci::stay_with(container.process);
   TRY(oci::remove(request.root, request.id, true));
   return code;
 }

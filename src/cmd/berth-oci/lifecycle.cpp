@@ -39,9 +39,7 @@ Result<int> run_delete(const Globals& globals, const Args& args) {
   Options options;
   options.flag("force", 'f', force);
   const std::string id = TRY(container_id(TRY(options.parse(args, false))));
-  auto removed = oci::remove(oci::state_root(globals.root), id, force);
-  if (!removed && force && removed.error().code == Code::NotFound) return 0;  // as runc and crun
-  TRY(std::move(removed));
+  TRY(oci::remove(oci::state_root(globals.root), id, force));
   return 0;
 }
 

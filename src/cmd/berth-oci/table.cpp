@@ -46,7 +46,7 @@ constexpr std::string_view kCriuOptions =
     "      --work-path DIR     CRIU's logs (default: beside the files)\n"
     "      --tcp-established   with open TCP connections\n"
     "      --ext-unix-sk       with UNIX sockets that lead out of the container\n"
-    "      --shell-job         with the terminal that berth-oci itself is on\n"
+    "      --shell-job         with the terminal that berth-oci is on, in a container without its own\n"
     "      --file-locks        with file locks\n"
     "      --auto-dedup        drop what later dumps replaced\n"
     "      --manage-cgroups-mode M  taken for runc's sake: berth-oci makes the group as config.json says\n";

@@ -32,10 +32,10 @@ void add_common(const CriuOptions& options, const CriuPlaces& places, const Spec
   request.flag(CriuFlag::EvasiveDevices);
   request.flag(CriuFlag::TcpEstablished, options.tcp_established);
   request.flag(CriuFlag::ExtUnixSk, options.unix_sockets);
-  request.flag(CriuFlag::ShellJob, options.shell_job);
+  request.flag(CriuFlag::ShellJob, options.shell_job && !spec.process.terminal);
   request.flag(CriuFlag::FileLocks, options.file_locks);
   request.flag(CriuFlag::AutoDedup, options.auto_dedup);
-  request.flag(CriuFlag::OrphanPtsMaster, has_own_terminal(options, spec));
+  request.flag(CriuFlag::OrphanPtsMaster, spec.process.terminal);
   if (!spec.wishes.criu_config.empty()) request.text(CriuText::ConfigFile, spec.wishes.criu_config);
 }
 
@@ -71,10 +71,6 @@ Result<CriuPlaces> open_places(const CriuOptions& options) {
 
 std::string log_path(const CriuOptions& options, const char* name) {
   return fmt::format("{}/{}", work_dir(options), name);
-}
-
-bool has_own_terminal(const CriuOptions& options, const Spec& spec) {
-  return spec.process.terminal && !options.shell_job;
 }
 
 Result<void> check_criu_can(const Spec& spec) {
@@ -135,7 +131,7 @@ CriuRequest restore_request(const CriuOptions& options, const CriuPlaces& places
   request.flag(CriuFlag::RestoreSibling);
   // A terminal is handed over by a notification. None without one: with notifications CRIU does without the
   // action scripts that a configuration file may name.
-  request.flag(CriuFlag::NotifyScripts, has_own_terminal(options, spec));
+  request.flag(CriuFlag::NotifyScripts, spec.process.terminal);
   add_common(options, places, spec, kRestoreLog, request);
   request.text(CriuText::Root, root);
   for (const auto& mount : spec.mounts) {

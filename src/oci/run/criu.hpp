@@ -19,7 +19,7 @@ struct CriuOptions {
   std::string parent_dir;  // relative to the image directory: of an earlier pre-dump
   bool tcp_established = false;
   bool unix_sockets = false;
-  bool shell_job = false;
+  bool shell_job = false;  // takes the terminal that CRIU is on, for a container without its own
   bool file_locks = false;
   bool auto_dedup = false;
 };
@@ -46,10 +46,6 @@ Result<CriuPlaces> open_places(const CriuOptions& options);
 // FailedPrecondition for what CRIU could not make again: a namespace that is somebody else's (a network or
 // process namespace may be: it is left out of the images).
 Result<void> check_criu_can(const Spec& spec);
-
-// Whether CRIU makes the other end of the container's terminal too and hands it over. Not where --shell-job
-// has it take the terminal that it is started on.
-bool has_own_terminal(const CriuOptions& options, const Spec& spec);
 
 // A bind mount's source on the host; a relative one is below the bundle.
 std::string source_of(const isolate::MountRequest& mount, const std::string& bundle);

@@ -59,14 +59,7 @@ Result<void> end(const sys::Fd& process, const State& state) {
 
 Result<void> end(const State& state) { return end(TRY(open_process(state)), state); }
 
-}  // namespace
-
-void clear_up(ContainerDir& dir, const State& state) {
-  if (const auto ended = end(state); !ended) log::warn("{}", ended.error().message);
-  if (const auto removed = dir.remove(); !removed) log::warn("{}", removed.error().message);
-}
-
-Result<void> remove(const std::string& root, const std::string& id, bool force) {
+Result<void> remove_present(const std::string& root, const std::string& id, bool force) {
   ContainerDir dir = TRY(ContainerDir::open(root, id));
   TRY(dir.lock());
   const State state = TRY(State::load(dir));
@@ -83,6 +76,19 @@ Result<void> remove(const std::string& root, const std::string& id, bool force) 
     if (const auto ran = run_poststop(dir, state); !ran) log::warn("{}", ran.error().message);
   }
   return dir.remove();
+}
+
+}  // namespace
+
+void clear_up(ContainerDir& dir, const State& state) {
+  if (const auto ended = end(state); !ended) log::warn("{}", ended.error().message);
+  if (const auto removed = dir.remove(); !removed) log::warn("{}", removed.error().message);
+}
+
+Result<void> remove(const std::string& root, const std::string& id, bool force) {
+  auto removed = remove_present(root, id, force);
+  if (!removed && force && removed.error().code == Code::NotFound) return {};
+  return removed;
 }
 
 Result<void> kill(const std::string& root, const std::string& id, int signal, bool all) {

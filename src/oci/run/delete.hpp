@@ -10,7 +10,8 @@
 namespace berth::oci {
 
 // Frees everything of a container that is not running; with `force` of any, also of one that was left
-// half-made. NotFound where there is none. Runs the poststop hooks.
+// half-made. NotFound where there is none, but for `force`: somebody else may have been faster. Runs the
+// poststop hooks.
 Result<void> remove(const std::string& root, const std::string& id, bool force);
 
 // Ends and forgets what there is of a container, as far as that goes.

@@ -142,7 +142,7 @@ class Restoring {
 
   // Gives what is left for the caller to hold.
   Result<sys::Fd> hand_over(sys::Fd terminal) const {
-    if (!has_own_terminal(options_, prepared_.spec)) return sys::Fd();
+    if (!prepared_.spec.process.terminal) return sys::Fd();
     if (!terminal) {
       return fail(Code::FailedPrecondition,
                   fmt::format("--image-path {}: process.terminal is true, but what is there has no terminal",
