@@ -36,7 +36,8 @@ CHECKS = {
     "delete": "$oci delete --force web && test ! -e $group && ! $oci state web 2> /dev/null",
     "images that are not there": "! $oci restore -d --bundle bundle --image-path images/none web < /dev/null && ! $oci state web 2> /dev/null",
     "broken images": """mkdir -p images/broken && cp images/first/* images/broken/ && rm images/broken/core-1.img &&
-        ! $oci restore -d --bundle bundle --image-path images/broken web < /dev/null && test ! -e $group""",
+        ! $oci restore -d --bundle bundle --image-path images/broken web < /dev/null 2> /tmp/error && test ! -e $group &&
+        grep -q 'Error (criu.*images/broken/restore.log' /tmp/error""",
     "in the foreground": """$oci restore --bundle bundle --image-path images/after web < /dev/null > /dev/null & sleep 3; grows &&
         $oci kill web KILL; wait $!; test $? = 137""",
 }

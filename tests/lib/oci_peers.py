@@ -97,7 +97,7 @@ PEERS: dict[str, dict[str, str]] = {
         "net_cls refused": "drops it without a word where there is version 2",
         "cgroupsPath checked": "takes .. for the root",
         "run.oci annotations": "knows none of them",
-        "criu is named": "speaks with it by another way",
+        "criu is named": "asks it for its version first",
     },
 }
 

@@ -8,10 +8,16 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
-def failing_criu(container, script: str = ""):
+def failing_criu(container, answer: bytes = b""):
     """Stands for a CRIU that gives up: no real one can be made to at will."""
     program = container.bundle / "criu"
-    program.write_text(f"#!/bin/sh\n{script}\nexit 1\n")
+    program.write_text(f"""#!/usr/bin/python3
+import socket, sys
+assert sys.argv[1] == "swrk"
+peer = socket.socket(fileno=int(sys.argv[2]))
+assert peer.recv(65536)
+peer.send({answer!r}) if {answer!r} else sys.exit(1)
+""")
     program.chmod(0o755)
     return "--criu", program
 
@@ -26,11 +32,19 @@ def test_a_criu_that_is_not_there(container, images):
 
 @pytest.mark.needs("criu is named")
 def test_a_criu_that_fails(container, images):
-    """What it was told and what it said is passed on, and the container goes on."""
-    criu = failing_criu(container, 'while [ "$1" != --work-dir ]; do shift; done; echo "(0.1) Error (criu/x.c:1): no harbour" > $2/dump.log')
+    """What it said is passed on, and the container goes on."""
+    criu = failing_criu(container, b"\x08\x01\x10\x00\x4a\x0ano harbour")  # criu_resp: type DUMP, no success, cr_errmsg
     container.started()
     said = container.runtime.fails("checkpoint", "--image-path", images, container.id, options=criu)
     assert "no harbour" in said and str(images) in said
+    assert container.status == "running"
+
+
+@pytest.mark.needs("criu is named")
+def test_a_criu_that_ends_without_an_answer(container, images):
+    container.started()
+    said = container.runtime.fails("checkpoint", "--image-path", images, container.id, options=failing_criu(container))
+    assert "without an answer" in said and str(images) in said
     assert container.status == "running"
 
 
