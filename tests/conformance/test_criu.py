@@ -42,7 +42,7 @@ CHECKS = {
         $oci kill web KILL; wait $!; test $? = 137""",
 }
 
-TERMINAL_SETUP = """
+TERMINAL_SETUP = """runc="runc --root /run/runc"
 hold() { python3 @LIB@/hold_terminal.py /run/$1.socket /run/$1.printed /run/$1.typed & until test -S /run/$1.socket; do sleep 0.1; done; }
 type_to() { printf "$2" > /run/$1.typed; }
 printed() { local try; for try in {1..50}; do grep -q "$2" /run/$1.printed && return; sleep 0.1; done; cat /run/$1.printed; false; }
@@ -57,17 +57,21 @@ TERMINAL_CHECKS = {
         $oci restore -d --bundle tty --image-path images/tty --console-socket /run/second.socket tty < /dev/null && type_to second 'three\n' &&
         printed second '^3: three' && printed second '^40 100'""",
     "terminal: it is the controlling one": r"type_to second '\003' && printed second 'interrupted'",
-    "terminal: once more": r"""$oci checkpoint --image-path images/tty-again tty && hold third &&
-        $oci restore -d --bundle tty --image-path images/tty-again --console-socket /run/third.socket tty < /dev/null &&
-        type_to third 'four\n' && printed third '^4: four' && $oci delete --force tty""",
-    "terminal: in the foreground": r"""{ sleep 4; echo three; sleep 3; $oci kill tty KILL; } |
-        $oci restore --bundle tty --image-path images/tty tty > /run/fourth.printed; test ${PIPESTATUS[1]} = 137 && printed fourth '^3: three'""",
-    "terminal: a checkpoint ends the foreground": r"""$oci restore --bundle tty --image-path images/tty tty < /dev/null > /dev/null & sleep 4;
-        $oci checkpoint --shell-job --image-path images/tty-front tty; test $? = 0 && { wait $!; test $? = 137; }""",
+    "terminal: delete": "$oci delete --force tty",
+    "terminal: images of runc": r"""hold third && $runc run -d --bundle tty --console-socket /run/third.socket tty && type_to third 'one\n' &&
+        printed third '^1: one' && $runc checkpoint --image-path images/tty-runc tty && hold fourth &&
+        $oci restore -d --bundle tty --image-path images/tty-runc --console-socket /run/fourth.socket tty < /dev/null &&
+        type_to fourth 'two\n' && printed fourth '^2: two'""",
+    "terminal: images for runc": r"""$oci checkpoint --image-path images/tty-again tty && hold fifth &&
+        $runc restore -d --bundle tty --image-path $PWD/images/tty-again --console-socket /run/fifth.socket tty < /dev/null &&
+        type_to fifth 'three\n' && printed fifth '^3: three' && $runc delete --force tty""",
+    "terminal: in the foreground, to a checkpoint": r"""{ sleep 4; echo three; sleep 2; $oci checkpoint --shell-job --image-path images/front tty;
+        echo $? > /run/code; } | $oci restore --bundle tty --image-path images/tty tty > /run/sixth.printed; test ${PIPESTATUS[1]} = 137 &&
+        printed sixth '^3: three' && test $(cat /run/code) = 0""",
     "terminal: nobody to hold it": """! $oci restore -d --bundle tty --image-path images/tty tty < /dev/null 2> /tmp/error &&
         grep -q console-socket /tmp/error && ! $oci state tty 2> /dev/null""",
-    "terminal: images without one": """sed -i 's/"terminal": false/"terminal": true/' bundle/config.json && hold fifth &&
-        ! $oci restore -d --bundle bundle --image-path images/after --console-socket /run/fifth.socket web < /dev/null 2> /tmp/error &&
+    "terminal: images without one": """sed -i 's/"terminal": false/"terminal": true/' bundle/config.json && hold seventh &&
+        ! $oci restore -d --bundle bundle --image-path images/after --console-socket /run/seventh.socket web < /dev/null 2> /tmp/error &&
         grep -q 'process.terminal' /tmp/error && ! $oci state web 2> /dev/null && test ! -e $group""",
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,6 +38,22 @@ void add_common(const CriuOptions& options, const CriuPlaces& places, const Spec
   request.flag(CriuFlag::AutoDedup, options.auto_dedup);
   request.flag(CriuFlag::OrphanPtsMaster, spec.process.terminal);
   if (!spec.wishes.criu_config.empty()) request.text(CriuText::ConfigFile, spec.wishes.criu_config);
+}
+
+// What is mounted over masked files comes from outside too, by this name: that of runc's images.
+constexpr const char* kMask = "/dev/null";
+
+// The masked paths that are there and no directories, as the process `pid` sees them.
+std::vector<std::string> masked_files(const Spec& spec, pid_t pid) {
+  std::vector<std::string> files;
+  const auto root = sys::open(fmt::format("/proc/{}/root", pid), O_PATH | O_DIRECTORY);
+  if (!root) return files;
+  for (const std::string& path : spec.platform.masked_paths) {
+    const auto file = sys::open_in_root(root->get(), path, O_PATH);
+    struct stat info {};
+    if (file && ::fstat(file->get(), &info) == 0 && !S_ISDIR(info.st_mode)) files.push_back(path);
+  }
+  return files;
 }
 
 // Namespaces that stay outside of the images, and what these call them: runc's words, so that each restores
@@ -97,6 +114,7 @@ CriuRequest dump_request(const CriuOptions& options, const CriuPlaces& places, c
   for (const auto& mount : spec.mounts) {
     if (mount.options.bind) add_external(mount.destination, mount.destination, request);
   }
+  for (const std::string& path : masked_files(spec, state.pid)) add_external(path, kMask, request);
   for (const Namespace& entry : spec.platform.namespaces.list) {
     const Outside* kept = outside(entry);
     if (kept == nullptr) continue;
@@ -138,6 +156,7 @@ CriuRequest restore_request(const CriuOptions& options, const CriuPlaces& places
     if (!mount.options.bind) continue;
     add_external(mount.destination, source_of(mount, bundle), request);
   }
+  if (!spec.platform.masked_paths.empty()) add_external(kMask, kMask, request);
   for (std::size_t fd = 0; fd < std::min<std::size_t>(pipes.size(), 3); ++fd) {
     if (pipes[fd].starts_with("pipe:")) request.inherit(pipes[fd], static_cast<int>(fd));
   }

@@ -81,6 +81,20 @@ TEST(Criu, DumpNamesWhatIsNotTheContainers) {
   EXPECT_EQ(log_path(options, kDumpLog), "/images/dump.log");
 }
 
+TEST(Criu, MaskedFilesComeFromOutside) {
+  Spec spec = spec_with_binds();
+  spec.platform.masked_paths = {"/proc/self/status", "/proc", "/absent"};
+  State state;
+  state.pid = ::getpid();
+  const CriuOptions options{.image_dir = "/images"};
+  const auto request = dump_request(options, places(), {}, spec, state, "");
+  EXPECT_TRUE(has(request, "37=mnt[/proc/self/status]:/dev/null"));
+  EXPECT_FALSE(has(request, "37=mnt[/proc]:/dev/null"));
+  EXPECT_FALSE(has(request, "37=mnt[/absent]:/dev/null"));
+  EXPECT_TRUE(has(restore_request(options, places(), spec, "/bundle", "/root", {}, {}),
+                  "37=mnt[/dev/null]:/dev/null"));
+}
+
 TEST(Criu, DumpAfterAnEarlierOne) {
   CriuOptions options{.image_dir = "/images", .parent_dir = "../before"};
   const CriuPlaces open = places();
