@@ -88,6 +88,7 @@ struct Cpu : CodeContext {
   std::uint64_t event_return_rip = 0;
   bool event_pending = false, delivering = false, shut_down = false;
   bool shadow = false;              // the next instruction is not interrupted
+  bool debug_shadow = false;        // and no trap comes before it: behind MOV SS and POP SS
   std::uint64_t pending_debug = 0;  // DR6 bits of a #DB to come after this instruction
   bool debugging = false;  // DR7 enables something: one instruction at a time, all accesses looked at
   IoLog io;

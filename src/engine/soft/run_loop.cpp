@@ -19,7 +19,7 @@ void begin_event(Cpu& cpu, std::uint8_t vector) {
 // Takes what is due before the next instruction: traps, then NMIs, then interrupts (SDM vol. 3, table 6-2).
 // True where an event is to be delivered now.
 bool take_event(Cpu& cpu) {
-  if (cpu.pending_debug != 0) {
+  if (cpu.pending_debug != 0 && !cpu.debug_shadow) {
     cpu.arch.dr6 |= cpu.pending_debug;
     cpu.pending_debug = 0;
     cpu.event = Event{.vector = static_cast<std::uint8_t>(Vector::Db), .source = Source::Exception};
@@ -70,13 +70,14 @@ void execute_chain(Cpu& cpu, std::uint32_t kind) {
 void execute_single(Cpu& cpu) {
   const bool traps = (cpu.system_flags & rflags::kTf) != 0;
   if (cpu.debugging) check_code_breakpoints(cpu);
-  cpu.shadow = false;
+  cpu.shadow = cpu.debug_shadow = false;
   cpu.attention.fetch_or(kAttentionSingle);
   const std::uint64_t old_rf = cpu.system_flags & rflags::kRf;
   execute_chain(cpu, block_kind::kSingle);
   if (old_rf != 0) cpu.system_flags &= ~rflags::kRf;
   cpu.io.clear();
-  if (traps && !cpu.event_pending) cpu.pending_debug |= dr6::kBs;  // INT n's handler begins without TF
+  // INT n's handler begins without TF, and MOV SS holds traps off (SDM vol. 3, 6.8.3).
+  if (traps && !cpu.event_pending && !cpu.debug_shadow) cpu.pending_debug |= dr6::kBs;
 }
 
 bool needs_single(const Cpu& cpu) {

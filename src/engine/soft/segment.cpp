@@ -155,7 +155,7 @@ const Op* move_to_segment(Cpu& cpu, const Op* op) {
                                              : get<std::uint16_t>(cpu, op->src);
   const auto name = static_cast<SegmentName>(op->dst);
   load_segment(cpu, name, selector);
-  if (name == SegmentName::Ss) cpu.shadow = true;
+  if (name == SegmentName::Ss) cpu.shadow = cpu.debug_shadow = true;
   return end_block(cpu, op);
 }
 

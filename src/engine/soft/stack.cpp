@@ -87,7 +87,7 @@ const Op* pop_segment(Cpu& cpu, const Op* op) {
     const std::uint64_t mask = stack_mask(cpu);
     load_segment(cpu, name, selector);
     set_stack_pointer(cpu, stack.offset(), mask);
-    cpu.shadow = true;
+    cpu.shadow = cpu.debug_shadow = true;
   } else {
     load_segment(cpu, name, selector);
     stack.commit();
