@@ -75,14 +75,17 @@ bool is_allowed(const Instruction& instruction) {
 }
 
 // AMD's SHA wants no alignment. What is masked off may fault or not. MMX becomes the x87's state before a
-// fault, or does not. Which of several faults comes first is not the same for calls, ENTER and FXRSTOR.
+// fault, or does not. Which of several faults comes first is not the same for calls, ENTER and FXRSTOR. AMD's
+// MXCSR has a bit more.
 bool faults_alike(const Instruction& instruction) {
   const ZydisDecodedInstruction& decoded = instruction.decoded;
   constexpr auto kOpen = std::to_array<ZydisMnemonic>(
       {ZYDIS_MNEMONIC_MASKMOVQ, ZYDIS_MNEMONIC_MASKMOVDQU, ZYDIS_MNEMONIC_VMASKMOVDQU,
        ZYDIS_MNEMONIC_VMASKMOVPS, ZYDIS_MNEMONIC_VMASKMOVPD, ZYDIS_MNEMONIC_VPMASKMOVD,
        ZYDIS_MNEMONIC_VPMASKMOVQ, ZYDIS_MNEMONIC_CALL, ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_FXRSTOR,
-       ZYDIS_MNEMONIC_FXRSTOR64, ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR});
+       ZYDIS_MNEMONIC_FXRSTOR64, ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR, ZYDIS_MNEMONIC_LDMXCSR,
+       ZYDIS_MNEMONIC_VLDMXCSR, ZYDIS_MNEMONIC_DPPS, ZYDIS_MNEMONIC_DPPD, ZYDIS_MNEMONIC_VDPPS,
+       ZYDIS_MNEMONIC_VDPPD});
   if (decoded.meta.isa_set == ZYDIS_ISA_SET_SHA || decoded.meta.isa_set == ZYDIS_ISA_SET_AVX2GATHER)
     return false;
   if (std::find(kOpen.begin(), kOpen.end(), decoded.mnemonic) != kOpen.end()) return false;

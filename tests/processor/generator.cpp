@@ -113,14 +113,15 @@ void fill_vectors(Randomness& random, std::byte* to, std::size_t bytes) {
 }
 
 void make_xsave(Randomness& random, std::byte* xsave) {
-  // An underflow that is not masked is one of the engine's known gaps.
-  constexpr std::uint64_t kControl = 0x37f, kMasked = 0x1f80, kUnderflow = 0x800, kAll = 7;
+  // What overflow, underflow and loss of precision leave where they are not masked is a known gap of the
+  // engine.
+  constexpr std::uint64_t kControl = 0x37f, kMasked = 0x1f80, kRounding = 0x1c00, kAll = 7;
   put16(xsave, random.one_in(16)  ? (random.bits() & 0xf3f) | 0x40
                : random.one_in(2) ? kControl
                                   : kControl & ~(random.bits() & 0xf00));
   put16(xsave + 2, random.below(8) << 11 | (random.bits() & 0x4700));
   xsave[4] = static_cast<std::byte>(random.bits());
-  put16(xsave + 24, random.one_in(8)   ? random.bits() | kUnderflow
+  put16(xsave + 24, random.one_in(8)   ? random.bits() | kRounding
                     : random.one_in(2) ? kMasked
                                        : kMasked | (random.bits() & 0xe07f));
   for (std::size_t i = 0; i < 8; ++i) {

@@ -15,9 +15,9 @@ namespace {
 using x86::Vector;
 
 constexpr std::chrono::milliseconds kLook{20};
+// Not NT, which Linux does not keep over an interrupt.
 constexpr std::uint64_t kSystemFlags = x86::rflags::kTf | x86::rflags::kIf | x86::rflags::kDf |
-                                       x86::rflags::kIopl | x86::rflags::kNt | x86::rflags::kAc |
-                                       x86::rflags::kId;
+                                       x86::rflags::kIopl | x86::rflags::kAc | x86::rflags::kId;
 
 constexpr bool is(const Outcome& outcome, Vector vector) {
   return outcome.vector == static_cast<unsigned>(vector);

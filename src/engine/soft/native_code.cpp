@@ -270,6 +270,9 @@ bool is_x87_control(ZydisMnemonic mnemonic) {
     case ZYDIS_MNEMONIC_FNCLEX:
     case ZYDIS_MNEMONIC_FNSTSW:
     case ZYDIS_MNEMONIC_FNSTCW:
+    case ZYDIS_MNEMONIC_FENI8087_NOP:
+    case ZYDIS_MNEMONIC_FDISI8087_NOP:
+    case ZYDIS_MNEMONIC_FSETPM287_NOP:
       return true;
     default:
       return false;

@@ -80,7 +80,9 @@ const Op* on_memory(Cpu& cpu, const Op* op) {
     // The slow path checks and fills; most often the fast one works then.
     if (code.writes) check_store(cpu, linear, code.memory_bytes);
     alignas(64) std::array<std::byte, 64> buffer{};
-    if (code.reads || !code.writes) load_buffer(cpu, linear, buffer.data(), code.memory_bytes);
+    // The x87 stores nothing where it has an exception that is not masked.
+    if (code.reads || !code.writes || code.unit == Unit::X87)
+      load_buffer(cpu, linear, buffer.data(), code.memory_bytes);
     host = direct(cpu, code, linear);
     if (host == nullptr && op->has(Op::kLock)) {
       if (const LockedPlace place = lock_in_ram(cpu, linear, code.memory_bytes); place.host != nullptr) {
