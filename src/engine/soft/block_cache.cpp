@@ -44,6 +44,12 @@ void BlockCache::clear() {
   ++generation_;
 }
 
+void Block::close() const {
+  constexpr std::byte kJump{0xe9};
+  *head = kJump;
+  std::memcpy(head + 1, &out, sizeof out);
+}
+
 Block* BlockCache::insert(const Block& block, const Op* ops) {
   BERTH_ASSERT(!is_full() && block.count <= kMostOps);
   Block* placed = &blocks_[block_count_++];
@@ -76,9 +82,7 @@ void BlockCache::unlink(Block* block) {
   block->dead = true;
   for (unsigned i = 0; i < block->count; ++i) block->ops[i].run = resume_elsewhere;
   if (block->code == nullptr) return;
-  constexpr std::byte kJump{0xe9};
-  *block->head = kJump;
-  std::memcpy(block->head + 1, &block->out, sizeof block->out);
+  block->close();
 }
 
 void BlockCache::kill_range(std::uint64_t physical, std::uint64_t bytes) {

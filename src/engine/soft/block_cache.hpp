@@ -34,7 +34,8 @@ struct Block {
   std::uint16_t bytes = 0;
   std::uint16_t count = 0;  // of ops
   bool dead = false;
-  std::uint32_t uses = 0;  // times that the interpreter has executed it
+  std::uint32_t uses = 0;      // times that the interpreter has executed it
+  std::uint32_t failures = 0;  // of translated code to get behind a shared look into the TLB
 
   // Translated code, null where there is none. It may be entered with the flags in the host's, or in the
   // context. `head` is where to write a jump that makes the code lead out again: 5 bytes, ending in `out`.
@@ -43,6 +44,8 @@ struct Block {
   std::byte* head = nullptr;
   std::int32_t out = 0;
 
+  // Makes its code lead out again.
+  void close() const;
   bool is_translatable() const { return (kind & (kSingleOrMode)) == kTranslatable && second_page == kNoPage; }
 
  private:

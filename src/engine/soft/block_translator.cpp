@@ -176,6 +176,7 @@ class BlockTranslator {
                            ? static_cast<std::int32_t>(guest.decoded.operands[0].imm.value.u & 0xffff)
                            : 0;
     const AddressPlan place = stack(0);
+    emitter_.about_to_clobber_flags();  // find_jump() does
     emitter_.reach(place, kSlot, 1, false);
     code_.load(kScratch, place.target());
     find_jump();

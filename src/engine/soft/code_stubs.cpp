@@ -110,6 +110,8 @@ CodeStubs make_stubs(HostCode& code) {
   stubs.execute = here();
   code.with_memory(0x8f, 0, in_context(offsetof(CodeContext, resume)));  // pop: RSP counts as popped
   call_out(code, execute_op);
+  stubs.interpret = here();
+  call_out(code, interpret_rest);
   stubs.exit_with_flags = here();
   save_flags(code, kSecond);
   stubs.exit_with_flags_saved = here();

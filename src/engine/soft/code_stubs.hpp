@@ -29,6 +29,8 @@ struct CodeStubs {
   // Called, with an Op in kScratch, the block's place in its page in kSecond and the flags in the context:
   // execute_op(). Comes back with registers and flags loaded, or not at all.
   const std::byte* execute = nullptr;
+  // Jumped to, with the flags in the context: interpret_rest().
+  const std::byte* interpret = nullptr;
   // Jumped to, with the number of an exit in kScratch: take_exit().
   const std::byte* exit_with_flags = nullptr;        // they are the host's
   const std::byte* exit_with_flags_saved = nullptr;  // they are in the context
@@ -44,6 +46,7 @@ void load_flags(HostCode& code, unsigned lost);
 
 // What the stubs call. Each gives the host's address to go on at.
 const std::byte* execute_op(Cpu& cpu, const Op* op, std::uint32_t block_offset);
+const std::byte* interpret_rest(Cpu& cpu);
 const std::byte* take_exit(Cpu& cpu, std::uint64_t number);
 
 }  // namespace berth::engine::soft

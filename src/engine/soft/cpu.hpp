@@ -46,6 +46,8 @@ inline constexpr std::uint32_t kAttentionKick = 1, kAttentionInterrupt = 2, kAtt
 // CodeContext::tlbs: which pages may be touched depends on these.
 inline constexpr unsigned kUserTlb = 0, kKernelTlb = 1, kKernelWithAcTlb = 2;
 
+inline constexpr unsigned kSharedReaches = 16;
+
 // What translated code works on beside: it finds all of this at fixed distances from RSP (decision 0011).
 struct CodeContext {
   NativeContext native;
@@ -56,12 +58,15 @@ struct CodeContext {
   std::uint64_t host_stack = 0;                 // RSP of the C++ that entered
   std::uint64_t resume = 0;                     // where code that called C++ goes on
   std::uint64_t scratch = 0, jump_code = 0, jump_page = 0;
+  std::array<std::uint64_t, kSharedReaches> addends{};  // of pages that several accesses of a block share
   std::array<Tlb, 3> tlbs;
 };
 
 struct Cpu : CodeContext {
-  const Op* current = nullptr;  // being executed; kIdleOp between instructions
-  const Op* next_op = nullptr;  // what the interpreter goes on with after translated code
+  const Op* current = nullptr;    // being executed; kIdleOp between instructions
+  const Op* next_op = nullptr;    // what the interpreter goes on with after translated code
+  const Op* behind = nullptr;     // the op that translated code executed last
+  std::uint64_t revocations = 0;  // of the right to write to pages by the fast path
   std::uint64_t ip_mask = ~std::uint64_t{0};
   Tlb* tlb = nullptr;  // of data accesses at this privilege
   Tlb* code_tlb = nullptr;

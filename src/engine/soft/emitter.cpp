@@ -9,6 +9,10 @@ constexpr std::size_t base_slot(unsigned segment) {
   return offsetof(CodeContext, segment_base) + segment * sizeof(std::uint64_t);
 }
 
+constexpr HostAddress addend_in_context(unsigned slot) {
+  return in_context(offsetof(CodeContext, addends) + slot * sizeof(std::uint64_t));
+}
+
 }  // namespace
 
 HostAddress AddressPlan::target() const {
@@ -122,6 +126,7 @@ void Emitter::execute_op() {
   call_op(guest_->op);
   flags_in_host_ = flags_in_context_ = true;
   vectors_loaded_ = false;
+  established_.reset();
 }
 
 // kScratch becomes the linear address; kSecond is lost.
@@ -151,13 +156,10 @@ void Emitter::write_address(const AddressPlan& plan) {
   }
 }
 
-void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write) {
+// kScratch holds the address, and is lost as kSecond is: that then leads to the entry.
+std::size_t Emitter::look_up(unsigned bytes, unsigned alignment, bool write) {
   constexpr unsigned kEntryShift = 5;
   static_assert(sizeof(Tlb::Entry) == 1u << kEntryShift);
-  about_to_clobber_flags();
-  write_address(plan);
-  const bool is_kept = !plan.is_simple() && !plan.is_two_registers();
-  if (is_kept) code_.store(kScratch, in_context(offsetof(CodeContext, scratch)));
   code_.move(kSecond, kScratch);
   code_.shift_right(kSecond, 12 - kEntryShift);
   code_.and_immediate(kSecond, (Tlb::kEntries - 1) << kEntryShift, false);
@@ -165,7 +167,19 @@ void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment,
     code_.lea(kScratch, {.base = kScratch, .displacement = static_cast<std::int32_t>(bytes - 1)});
   code_.and_immediate(kScratch, -kPage | static_cast<std::int32_t>(alignment - 1));
   code_.compare(kScratch, tlb_entry(write ? offsetof(Tlb::Entry, write) : offsetof(Tlb::Entry, read)));
-  otherwise_execute_op(code_.jump_if(HostCode::kNotEqual));
+  return code_.jump_if(HostCode::kNotEqual);
+}
+
+void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write) {
+  const AccessGroup& group = guest_->group;
+  if (group.role == AccessGroup::Role::Follows && established_[group.slot])
+    return code_.load(kScratch, addend_in_context(group.slot));
+  about_to_clobber_flags();
+  if (group.role == AccessGroup::Role::Leads) return share(plan, write);
+  write_address(plan);
+  const bool is_kept = !plan.is_simple() && !plan.is_two_registers();
+  if (is_kept) code_.store(kScratch, in_context(offsetof(CodeContext, scratch)));
+  otherwise_execute_op(look_up(bytes, alignment, write));
   const HostAddress addend = tlb_entry(offsetof(Tlb::Entry, addend));
   if (plan.is_two_registers()) {
     write_address(plan);
@@ -179,12 +193,38 @@ void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment,
   }
 }
 
+// The instruction's access and those that follow it.
+void Emitter::share(const AddressPlan& plan, bool write) {
+  const AccessGroup& group = guest_->group;
+  AddressPlan whole = plan;
+  whole.displacement += group.low;
+  write_address(whole);
+  otherwise_execute_op(look_up(group.bytes, 1, write));
+  code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));
+  code_.store(kScratch, addend_in_context(group.slot));
+  established_.set(group.slot);
+  whole.displacement -= group.moves;
+  shared_ = SharedReach{.plan = whole, .bytes = group.bytes, .write = write, .slot = group.slot};
+}
+
+// After an Op has executed the leader: the others rely on what it could not have. Where it can't be had now
+// either, the interpreter executes the rest of the block.
+void Emitter::reach_again(const SharedReach& shared) {
+  write_address(shared.plan);
+  const std::size_t failed = look_up(shared.bytes, 1, shared.write);
+  code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));
+  code_.store(kScratch, addend_in_context(shared.slot));
+  load_flags(code_, kSecond);
+  code_.aim(failed, job_.stubs->interpret);
+}
+
 void Emitter::end_instruction() {
   if (slow_.empty()) return;
   slow_paths_.push_back({.branches = std::exchange(slow_, {}),
                          .resume = code_.at(),
                          .op = guest_->op,
-                         .vectors = vectors_loaded_});
+                         .vectors = vectors_loaded_,
+                         .shared = std::exchange(shared_, std::nullopt)});
 }
 
 std::size_t Emitter::find_jump() {
@@ -233,6 +273,7 @@ void Emitter::finish_slow_paths() {
     for (const std::size_t branch : path.branches) code_.aim_here(branch);
     call_op(path.op);
     if (path.vectors) code_.aim(code_.call(), job_.stubs->load_vectors);
+    if (path.shared) reach_again(*path.shared);
     code_.aim(code_.jump(), code_.address(path.resume));
   }
   for (const VectorLoad& load : vector_loads_) {

@@ -1,6 +1,7 @@
 // Writes the code of one block, piece by piece: where flags, vectors and memory are is kept track of here.
 #pragma once
 
+#include <bitset>
 #include <optional>
 
 #include "engine/soft/guest_instruction.hpp"
@@ -35,6 +36,14 @@ struct AddressPlan {
   HostAddress target() const;
 };
 AddressPlan plan_address(const GuestAddress& address);
+
+// The bytes that a group of accesses touches.
+struct SharedReach {
+  AddressPlan plan;
+  unsigned bytes = 0;
+  bool write = false;
+  unsigned slot = 0;
+};
 
 class Emitter {
  public:
@@ -79,6 +88,7 @@ class Emitter {
     std::size_t resume = 0;
     const Op* op = nullptr;
     bool vectors = false;
+    std::optional<SharedReach> shared;  // to be had before the code goes on
   };
   struct VectorLoad {
     std::size_t branch = 0, resume = 0;
@@ -97,6 +107,10 @@ class Emitter {
 
   void call_op(const Op* op);
   void write_address(const AddressPlan& plan);
+  // Compares with the TLB's entry; gives the branch taken where the bytes are not all in its page.
+  std::size_t look_up(unsigned bytes, unsigned alignment, bool write);
+  void share(const AddressPlan& plan, bool write);
+  void reach_again(const SharedReach& shared);
   void leave_page(std::int32_t target);
   HostAddress tlb_entry(std::size_t field) const;
   void finish_slow_paths();
@@ -110,6 +124,8 @@ class Emitter {
   bool flags_in_host_ = true, flags_in_context_ = false;
   bool vectors_loaded_ = false;
   std::vector<std::size_t> slow_;
+  std::optional<SharedReach> shared_;        // that the instruction leads to
+  std::bitset<kSharedReaches> established_;  // CodeContext::addends that hold
   std::vector<SlowPath> slow_paths_;
   std::vector<VectorLoad> vector_loads_;
   std::vector<FarExit> far_exits_;

@@ -31,11 +31,16 @@ std::uint64_t fetch_page(Cpu& cpu, std::uint64_t linear) {
   return translate(cpu, linear, false, true, Intent::Normal);
 }
 
+void forbid_writes(Cpu& cpu, std::uint64_t page) {
+  for (Tlb& tlb : cpu.tlbs) tlb.forbid_writes(page);
+  ++cpu.revocations;
+}
+
 // Code of the page is about to be cached: stores to it must be seen, whoever makes them.
 void claim_page(Cpu& cpu, std::uint64_t page) {
   if (cpu.blocks->has_claimed(page)) return;
   cpu.blocks->claim(page, [&cpu] { take_memory_news(cpu); });
-  for (Tlb& tlb : cpu.tlbs) tlb.forbid_writes(page);
+  forbid_writes(cpu, page);
 }
 
 Block* decode_block(Cpu& cpu, std::uint64_t linear, std::uint64_t physical, std::uint32_t kind) {
@@ -89,7 +94,7 @@ bool is_current(Cpu& cpu, const Block& block, std::uint64_t linear) {
 void take_memory_news(Cpu& cpu) {
   cpu.mailbox->take([&cpu](const MemoryNews& news) {
     if (news.bytes != 0) return cpu.blocks->memory_written(news.address, news.bytes);
-    for (Tlb& tlb : cpu.tlbs) tlb.forbid_writes(news.address);
+    forbid_writes(cpu, news.address);
   });
 }
 

@@ -226,6 +226,7 @@ void read_block(const TranslationJob& job, std::vector<GuestInstruction>& instru
     op = last + 1;
   }
   find_live_flags(instructions);
+  group_accesses(instructions);
 }
 
 }  // namespace berth::engine::soft

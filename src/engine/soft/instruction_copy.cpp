@@ -31,7 +31,7 @@ class SpilledRegisters {
     for (unsigned i = 0; i < decoded.visible(); ++i) {
       const ZydisDecodedOperand& operand = decoded.operands[i];
       if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && is_general_register(operand.reg.value))
-        note(number_of(operand.reg.value), (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0);
+        note(number_of(operand.reg.value), is_written(operand));
     }
   }
   bool fit() const { return count_ <= spares_.size(); }
@@ -116,10 +116,6 @@ std::string bytes_of(const GuestInstruction& guest, const SpilledRegisters& spil
   if (memory == nullptr && moves_no_register(guest))
     return {reinterpret_cast<const char*>(guest.bytes), guest.decoded.instruction.length};
   return spilled.fit() ? encode(guest, spilled, memory) : std::string();
-}
-
-bool is_written(const ZydisDecodedOperand& operand) {
-  return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
 }
 
 }  // namespace

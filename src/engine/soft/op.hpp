@@ -30,7 +30,8 @@ struct Op {
     kImmediate = 4,
     kLock = 8,
     kRep = 16,  // REP or REPE
-    kRepne = 32
+    kRepne = 32,
+    kAlone = 64  // no look into the TLB of this one serves those behind it: it has failed too often
   };
 
   Handler run = nullptr;

@@ -45,6 +45,7 @@ const std::byte* execute_op(Cpu& cpu, const Op* op, std::uint32_t block_offset) 
   const std::uint64_t generation = cpu.blocks->generation();
   const unsigned tlb = cpu.tlb_index();
   const std::uint32_t rules = Translator::rules_of(cpu);
+  const std::uint64_t revocations = cpu.revocations;
   const std::uint16_t offset = op->offset;
   const Op* next = op;
   do {
@@ -53,12 +54,32 @@ const std::byte* execute_op(Cpu& cpu, const Op* op, std::uint32_t block_offset) 
     next = op->run(cpu, op);
   } while (next == op + 1 && next->offset == offset);
   if (next != op + 1) return proceed(cpu, next);
+  cpu.behind = op;
   const bool is_alive = cpu.blocks->generation() == generation && next->run != resume_elsewhere;
-  if (is_alive && cpu.tlb_index() == tlb && Translator::rules_of(cpu) == rules) [[likely]] {
+  if (is_alive && cpu.revocations == revocations && cpu.tlb_index() == tlb &&
+      Translator::rules_of(cpu) == rules) [[likely]] {
     return reinterpret_cast<const std::byte*>(cpu.resume);
   }
-  if (!is_alive) return proceed(cpu, next);
+  if (!is_alive || cpu.revocations != revocations) return proceed(cpu, next);
   return proceed(cpu, go_to(cpu, cpu.rip_base() + next->offset));
+}
+
+// Behind cpu.behind, which executed an instruction that others of its block rely on: the page is none that
+// code may access by itself, or the bytes lie in two.
+const std::byte* interpret_rest(Cpu& cpu) {
+  constexpr unsigned kMostFailures = 64;
+  const Op* const op = cpu.behind;
+  const Op* first = op;
+  while (first->run != count_or_enter) --first;
+  Block& block = *first->block;
+  if (++block.failures > kMostFailures) {
+    block.failures = 0;
+    for (Op* each = block.ops + (op - block.ops); each->offset == op->offset && each != block.ops; --each)
+      each->flags |= Op::kAlone;
+    block.close();
+    block.code = nullptr;  // to be made anew
+  }
+  return proceed(cpu, op + 1);
 }
 
 const std::byte* take_exit(Cpu& cpu, std::uint64_t number) {
@@ -116,6 +137,7 @@ void Translator::translate(Cpu& cpu, Block& block) {
   BERTH_ASSERT(code_bytes.size() == block.bytes);
   // A copy: others may change the code between a look at it and its use.
   const std::vector<std::byte> bytes(code_bytes.begin(), code_bytes.end());
+  std::byte* const old_head = block.head;
   HostCode code(memory_.writable() + used_, kLongestBlock, memory_.executable() + used_);
   translate_block({.block = &block,
                    .bytes = bytes,
@@ -125,6 +147,7 @@ void Translator::translate(Cpu& cpu, Block& block) {
                    .code_start = used_,
                    .rules = rules_},
                   code);
+  if (old_head != nullptr) lead(old_head, block.code);
   constexpr std::size_t kAlignment = 16;
   used_ += (code.at() + kAlignment - 1) & ~(kAlignment - 1);
 }
@@ -136,6 +159,15 @@ const Op* Translator::enter(Cpu& cpu, const Block& block) {
       reinterpret_cast<void (*)(CodeContext*, const std::byte*)>(const_cast<std::byte*>(stubs_.enter));
   enter(&cpu, block.code);
   return cpu.next_op;
+}
+
+// Those who jump to the code that the block had go on in its new one.
+void Translator::lead(std::byte* old_head, const std::byte* code) {
+  constexpr std::byte kJump{0xe9};
+  const std::byte* const old_code = memory_.executable() + (old_head - memory_.writable());
+  const auto distance = static_cast<std::int32_t>(code - (old_code + 5));
+  *old_head = kJump;
+  std::memcpy(old_head + 1, &distance, sizeof distance);
 }
 
 void Translator::connect(const CodeExit& exit, const Block& target) {

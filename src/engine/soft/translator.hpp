@@ -48,6 +48,7 @@ class Translator {
   void connect(const CodeExit& exit, const Block& target);
 
  private:
+  void lead(std::byte* old_head, const std::byte* code);
   Translator(sys::CodeMemory memory, Tiers tiers);
 
   sys::CodeMemory memory_;
