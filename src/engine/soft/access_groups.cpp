@@ -44,6 +44,7 @@ std::optional<Access> operand_access(const GuestInstruction& guest) {
 std::optional<Access> access_of(const GuestInstruction& guest) {
   switch (guest.way) {
     case Way::Copy:
+    case Way::Divide:
       return operand_access(guest);
     case Way::Push:
     case Way::Call:
@@ -142,6 +143,7 @@ class Grouping {
         return change(decoded.register_id(0));
       case Way::Copy:
       case Way::Lea:
+      case Way::Divide:
         if (adds_to_stack(decoded)) return;
         return change_operands(decoded);
       case Way::Skip:

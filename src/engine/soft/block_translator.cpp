@@ -43,6 +43,8 @@ class BlockTranslator {
         return;
       case Way::Lea:
         return copy_lea(emitter_, guest);
+      case Way::Divide:
+        return divide(guest);
       case Way::Push:
         return push(guest);
       case Way::Pop:
@@ -131,6 +133,42 @@ class BlockTranslator {
     code_.lea(kSecond, {.base = kSecond, .displacement = behind(guest)});
     code_.store(kSecond, place.target());
     move_stack(-kSlot);
+  }
+
+  // By kSecond, which becomes the divisor; all that might be a divide error is left to the Op, and so are
+  // some divisions that are none.
+  void divide(const GuestInstruction& guest) {
+    const bool wide = guest.decoded.instruction.operand_width == 64;
+    emitter_.about_to_clobber_flags();
+    if (guest.decoded.is_memory(0)) {
+      const AddressPlan place = plan_address(guest_address(guest, behind(guest)));
+      emitter_.reach(place, wide ? 8 : 4, 1, false);
+      code_.with_memory(0x8b, kSecond, place.target(), wide);
+    } else {
+      const unsigned reg = in_register(guest.decoded.register_id(0), kSecond);
+      if (reg != kSecond) code_.with_register(0x89, reg, kSecond, wide);
+    }
+    const bool is_signed = guest.decoded.mnemonic() == ZYDIS_MNEMONIC_IDIV;
+    if (is_signed) {
+      expect_extended_dividend(wide);
+    } else {
+      code_.with_register(0x39, kSecond, kRdx, wide);  // cmp: the quotient fits below the divisor
+      emitter_.otherwise_execute_op(code_.jump_if(HostCode::kNotBelow));
+    }
+    code_.with_register(0xf7, is_signed ? 7 : 6, kSecond, wide);
+  }
+
+  // The Op's, unless the dividend is one register's, extended by its sign, and the divisor neither 0 nor -1.
+  void expect_extended_dividend(bool wide) {
+    code_.lea(kScratch, {.base = kSecond, .displacement = 1}, wide);
+    code_.with_register(0x83, 7, kScratch, wide);  // cmp
+    code_.bytes({1});
+    emitter_.otherwise_execute_op(code_.jump_if(HostCode::kNotAbove));
+    code_.with_register(0x89, kRax, kScratch, wide);
+    code_.with_register(0xc1, 7, kScratch, wide);  // sar
+    code_.bytes({wide ? 63u : 31u});
+    code_.with_register(0x39, kScratch, kRdx, wide);
+    emitter_.otherwise_execute_op(code_.jump_if(HostCode::kNotEqual));
   }
 
   // kScratch becomes where an indirect branch leads.

@@ -157,6 +157,8 @@ Way way_of(const GuestInstruction& guest, const x86::Treatment& treatment, std::
     const bool is_wide = decoded.instruction.operand_width >= 32;
     if (decoded.mnemonic() == ZYDIS_MNEMONIC_LEA)
       return is_wide && decoded.instruction.address_width == 64 ? Way::Lea : Way::Op;
+    if (decoded.mnemonic() == ZYDIS_MNEMONIC_DIV || decoded.mnemonic() == ZYDIS_MNEMONIC_IDIV)
+      return is_wide && has_plain_operands(decoded) ? Way::Divide : Way::Op;
     if (!computes_only(decoded)) return Way::Op;
   }
   const ZydisDecodedOperand* memory = guest.memory();
@@ -188,6 +190,7 @@ bool needs_all_flags(Way way) {
     case Way::Copy:
     case Way::Skip:
     case Way::Lea:
+    case Way::Divide:
     case Way::Push:
     case Way::Pop:
     case Way::Leave:

@@ -14,6 +14,7 @@ enum class Way : std::uint8_t {
   Copy,  // as it is, with registers and the memory operand put elsewhere
   Skip,  // a hint
   Lea,
+  Divide,
   Push,
   Pop,
   Leave,

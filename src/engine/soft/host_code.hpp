@@ -26,7 +26,7 @@ struct HostAddress {
 
 class HostCode {
  public:
-  enum Condition : std::uint8_t { kEqual = 4, kNotEqual = 5 };
+  enum Condition : std::uint8_t { kNotBelow = 3, kEqual = 4, kNotEqual = 5, kNotAbove = 6 };
 
   // Writes to `out`, for execution at `address`.
   HostCode(std::byte* out, std::size_t size, const std::byte* address)
