@@ -32,7 +32,7 @@ void Relay::write_to(std::uint8_t stream, sys::Fd fd) {
 }
 
 void Relay::queue(const std::string& bytes) {
-  if (closed()) return;
+  if (closed() || unheard_) return;
   outgoing_.append(bytes);
   flush();
 }
@@ -41,7 +41,11 @@ void Relay::flush() {
   while (!outgoing_.empty() && !closed()) {
     const ssize_t count = ::write(connection_.get(), outgoing_.data(), outgoing_.size());
     if (count < 0 && is_transient(errno)) return;
-    if (count < 0) return close();
+    if (count < 0) {  // nobody listens; what was said before is still to be heard
+      unheard_ = true;
+      outgoing_.clear();
+      return;
+    }
     outgoing_.erase(0, static_cast<std::size_t>(count));
   }
 }

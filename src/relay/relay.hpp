@@ -62,6 +62,7 @@ class Relay {
   Handler handler_;
   FrameReader reader_;
   std::string outgoing_;
+  bool unheard_ = false;  // the other side does not read any more
   std::array<Source, kStreams> sources_;
   std::array<Sink, kStreams> sinks_;
 };

@@ -106,6 +106,29 @@ TEST_F(RelayTest, AReaderThatGoesAwayIsTold) {
   EXPECT_FALSE(near_->closed());
 }
 
+// What the other side said before it went is heard to its end, though it takes no answer to the first of it.
+TEST_F(RelayTest, TheLastWordsOfOneThatHasGoneAreHeard) {
+  ASSERT_NE(::signal(SIGPIPE, SIG_IGN), SIG_ERR);
+  auto ends = *sys::socket_pair(SOCK_STREAM);
+  std::vector<Frame> heard;
+  Relay relay(std::move(ends.first), [&heard](const Frame& frame) { heard.push_back(frame); });
+  sys::Pipe output = *sys::pipe();
+  relay.write_to(1, std::move(output.write));
+  const std::string words =
+      encode(Kind::Data, "well", 1) + encode(Kind::End, {}, 1) + encode(Kind::Ended, "0 0");
+  ASSERT_TRUE(sys::write_all(ends.second.get(), words).has_value());
+  ends.second.reset();
+  for (int i = 0; i < 10 && !relay.closed(); ++i) {
+    std::vector<pollfd> fds;
+    relay.prepare(fds);
+    ::poll(fds.data(), fds.size(), 1);
+    relay.handle(fds);
+  }
+  ASSERT_EQ(heard.size(), 1U);
+  EXPECT_EQ(heard[0].payload, "0 0");
+  EXPECT_EQ(*sys::read_all(output.read.get()), "well");
+}
+
 TEST_F(RelayTest, MoreThanTheWindowEndsTheConnection) {
   auto ends = *sys::socket_pair(SOCK_STREAM);
   Relay victim(std::move(ends.first), [](const Frame&) {});
