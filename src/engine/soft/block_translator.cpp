@@ -102,20 +102,13 @@ class BlockTranslator {
     code_.load(spare, gpr_in_context(guest));
     return spare;
   }
-  void set_register(unsigned guest, unsigned from) {
-    if (home_of(guest) == kInMemory) {
-      code_.store(from, gpr_in_context(guest));
-    } else {
-      code_.move(home_of(guest), from);
-    }
-  }
-
   void pop(const GuestInstruction& guest) {
     const AddressPlan place = stack(0);
     emitter_.reach(place, kSlot, 1, false);
-    code_.load(kScratch, place.target());
-    move_stack(kSlot);
-    set_register(guest.decoded.register_id(0), kScratch);
+    const unsigned to = guest.decoded.register_id(0), home = home_of(to);
+    code_.load(home == kInMemory ? kSecond : home, place.target());
+    if (home == kInMemory) code_.store(kSecond, gpr_in_context(to));
+    if (to != kRsp) move_stack(kSlot);
   }
 
   void leave() {
@@ -124,6 +117,7 @@ class BlockTranslator {
     code_.load(kScratch, place.target());
     code_.lea(kGuestStack, {.base = kRbp, .displacement = kSlot});
     code_.move(kRbp, kScratch);
+    emitter_.lose_scratch();
   }
 
   void push_return(const GuestInstruction& guest) {
@@ -140,6 +134,7 @@ class BlockTranslator {
   void divide(const GuestInstruction& guest) {
     const bool wide = guest.decoded.instruction.operand_width == 64;
     emitter_.about_to_clobber_flags();
+    emitter_.lose_scratch();
     if (guest.decoded.is_memory(0)) {
       const AddressPlan place = plan_address(guest_address(guest, behind(guest)));
       emitter_.reach(place, wide ? 8 : 4, 1, false);

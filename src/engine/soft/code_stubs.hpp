@@ -9,11 +9,11 @@ namespace berth::engine::soft {
 // Where the guest's registers are while translated code runs: each in the host's register of the same number,
 // but for RSP, which lies in R14, and R11, R14 and R15, which stay in memory. The host's RSP points to the
 // CodeContext; its R11 and R15 are for the code's own use.
-inline constexpr unsigned kScratch = kR11, kSecond = kR15, kGuestStack = kR14;
+inline constexpr unsigned kScratch = kR11, kSecond = kR10, kGuestStack = kR9;
 inline constexpr unsigned kInMemory = 16;
 constexpr unsigned home_of(unsigned guest) {
   if (guest == kRsp) return kGuestStack;
-  return guest == kR11 || guest == kR14 || guest == kR15 ? kInMemory : guest;
+  return guest == kR9 || guest == kR10 || guest == kR11 ? kInMemory : guest;
 }
 
 constexpr HostAddress in_context(std::size_t offset) {

@@ -89,15 +89,15 @@ void Emitter::begin(bool flags_live) {
 void Emitter::about_to_clobber_flags() {
   if (guest_->live_before != 0 && !flags_in_context_) {
     BERTH_ASSERT(flags_in_host_);
-    save_flags(code_, kScratch);
+    save_flags(code_, kSecond);
     flags_in_context_ = true;
   }
   flags_in_host_ = false;
 }
 
-void Emitter::need_flags(unsigned scratch) {
+void Emitter::need_flags() {
   if (flags_in_host_) return;
-  load_flags(code_, scratch);
+  load_flags(code_, kSecond);
   flags_in_host_ = true;
 }
 
@@ -127,6 +127,7 @@ void Emitter::execute_op() {
   flags_in_host_ = flags_in_context_ = true;
   vectors_loaded_ = false;
   established_.reset();
+  lose_scratch();
 }
 
 // kScratch becomes the linear address; kSecond is lost.
@@ -172,8 +173,12 @@ std::size_t Emitter::look_up(unsigned bytes, unsigned alignment, bool write) {
 
 void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write) {
   const AccessGroup& group = guest_->group;
-  if (group.role == AccessGroup::Role::Follows && established_[group.slot])
-    return code_.load(kScratch, addend_in_context(group.slot));
+  if (group.role == AccessGroup::Role::Follows && established_[group.slot]) {
+    if (scratch_holds_ != group.slot) code_.load(kScratch, addend_in_context(group.slot));
+    scratch_holds_ = group.slot;
+    return;
+  }
+  lose_scratch();
   about_to_clobber_flags();
   if (group.role == AccessGroup::Role::Leads) return share(plan, write);
   write_address(plan);
@@ -203,6 +208,7 @@ void Emitter::share(const AddressPlan& plan, bool write) {
   code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));
   code_.store(kScratch, addend_in_context(group.slot));
   established_.set(group.slot);
+  scratch_holds_ = group.slot;
   whole.displacement -= group.moves;
   shared_ = SharedReach{.plan = whole, .bytes = group.bytes, .write = write, .slot = group.slot};
 }
@@ -212,14 +218,15 @@ void Emitter::share(const AddressPlan& plan, bool write) {
 void Emitter::reach_again(const SharedReach& shared) {
   write_address(shared.plan);
   const std::size_t failed = look_up(shared.bytes, 1, shared.write);
+  load_flags(code_, kScratch);
   code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));
   code_.store(kScratch, addend_in_context(shared.slot));
-  load_flags(code_, kSecond);
   code_.aim(failed, job_.stubs->interpret);
 }
 
 void Emitter::end_instruction() {
   if (slow_.empty()) return;
+  if (!shared_) lose_scratch();
   slow_paths_.push_back({.branches = std::exchange(slow_, {}),
                          .resume = code_.at(),
                          .op = guest_->op,
@@ -259,7 +266,7 @@ void Emitter::leave_to(std::int32_t target) {
 }
 
 void Emitter::leave_if(unsigned condition, std::int32_t target) {
-  need_flags(kScratch);
+  need_flags();
   const std::size_t branch = code_.jump_if(condition);
   if (target >= 0 && target < kPage) {
     near_exits_.push_back({.branch = branch, .target = target});

@@ -57,7 +57,7 @@ class Emitter {
 
   // Flags.
   void about_to_clobber_flags();      // keeps them where they are live
-  void need_flags(unsigned scratch);  // in the host's
+  void need_flags();                  // in the host's; loses kSecond
   void flags_written();
 
   void need_vectors();
@@ -67,6 +67,8 @@ class Emitter {
   // Makes the bytes at `plan` accessible through plan.target(), or has the Op execute the instruction. Loses
   // kScratch and kSecond, and the flags.
   void reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write);
+  // To be called by whoever changes kScratch, but for reach().
+  void lose_scratch() { scratch_holds_.reset(); }
   // Another branch to where the Op executes the instruction.
   void otherwise_execute_op(std::size_t branch) { slow_.push_back(branch); }
   // The end of an instruction: where its slow path comes back.
@@ -126,6 +128,7 @@ class Emitter {
   std::vector<std::size_t> slow_;
   std::optional<SharedReach> shared_;        // that the instruction leads to
   std::bitset<kSharedReaches> established_;  // CodeContext::addends that hold
+  std::optional<unsigned> scratch_holds_;    // which of them kScratch is
   std::vector<SlowPath> slow_paths_;
   std::vector<VectorLoad> vector_loads_;
   std::vector<FarExit> far_exits_;

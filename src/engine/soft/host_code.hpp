@@ -13,7 +13,7 @@
 namespace berth::engine::soft {
 
 inline constexpr unsigned kRax = 0, kRcx = 1, kRdx = 2, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6, kRdi = 7,
-                          kR11 = 11, kR14 = 14, kR15 = 15;
+                          kR9 = 9, kR10 = 10, kR11 = 11;
 
 // An address: base + index << shift + displacement; without a base, the displacement alone is not enough.
 struct HostAddress {
