@@ -17,13 +17,17 @@ Result<CodeMemory> CodeMemory::create(std::size_t bytes) {
   if (!file || ::ftruncate(file.get(), static_cast<off_t>(memory.bytes_)) != 0) {
     return fail_errno("cannot make a memory file for generated code");
   }
-  const auto map = [&](int protection) {
-    void* const address = ::mmap(nullptr, memory.bytes_, protection, MAP_SHARED, file.get(), 0);
-    return address == MAP_FAILED ? nullptr : static_cast<std::byte*>(address);
+  void* const both =
+      ::mmap(nullptr, 2 * memory.bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (both == MAP_FAILED) return fail_errno("cannot make room for generated code");
+  memory.writable_ = static_cast<std::byte*>(both);
+  memory.executable_ = memory.writable_ + memory.bytes_;
+  const auto map = [&](const std::byte* at, int protection) {
+    return ::mmap(const_cast<std::byte*>(at), memory.bytes_, protection, MAP_SHARED | MAP_FIXED, file.get(),
+                  0) != MAP_FAILED;
   };
-  memory.writable_ = map(PROT_READ | PROT_WRITE);
-  if (memory.writable_ != nullptr) memory.executable_ = map(PROT_READ | PROT_EXEC);
-  if (memory.executable_ == nullptr) return fail_errno("cannot map generated code for execution");
+  if (!map(memory.writable_, PROT_READ | PROT_WRITE) || !map(memory.executable_, PROT_READ | PROT_EXEC))
+    return fail_errno("cannot map generated code for execution");
   return memory;
 }
 

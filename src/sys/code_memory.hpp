@@ -1,5 +1,5 @@
 // Memory for code that a program makes while it runs: two mappings of the same pages, one to write by and one
-// to execute by, so that no address is ever both.
+// to execute by, next to each other, so that no address is ever both.
 #pragma once
 
 #include <cstddef>

@@ -81,7 +81,10 @@ void fill(Cpu& cpu, Tlb& tlb, std::uint64_t linear, const x86::Translation& page
   const Tlb::Origin& origin = tlb.origins[Tlb::index(linear)];
   const std::uint64_t tag = linear & kPageMask;
   const std::uint64_t physical = page.physical & kPageMask;
-  if (origin.linear != tag || origin.physical != physical) entry = {};
+  if (origin.linear != tag || origin.physical != physical) {
+    if (origin.linear == tag) cpu.slots.empty_page(tag);
+    entry = {};
+  }
   tlb.set_origin({.physical = physical, .linear = tag, .page_shift = page.page_shift, .global = page.global});
   if (page.page_shift > 12) cpu.large_pages.note(linear, page.page_shift);
   entry.addend = reinterpret_cast<std::uint64_t>(host) - linear;

@@ -1,5 +1,7 @@
 #include "engine/soft/block_translator.hpp"
 
+#include <algorithm>
+
 #include "engine/soft/condition.hpp"
 #include "engine/soft/emitter.hpp"
 #include "engine/soft/instruction_copy.hpp"
@@ -22,6 +24,7 @@ class BlockTranslator {
   }
 
   void run() {
+    if (loops()) emitter_.expect_loop();
     emitter_.begin(instructions_.empty() || instructions_.front().live_before != 0);
     for (const GuestInstruction& guest : instructions_) {
       emitter_.select(guest);
@@ -33,6 +36,13 @@ class BlockTranslator {
   }
 
  private:
+  bool loops() const {
+    return std::any_of(instructions_.begin(), instructions_.end(), [this](const GuestInstruction& guest) {
+      const bool jumps = guest.way == Way::Jump || guest.way == Way::JumpIf;
+      return jumps && target_of(guest) == emitter_.block_offset();
+    });
+  }
+
   void translate(const GuestInstruction& guest) {
     switch (guest.way) {
       case Way::Op:

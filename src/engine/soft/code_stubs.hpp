@@ -7,8 +7,8 @@
 namespace berth::engine::soft {
 
 // Where the guest's registers are while translated code runs: each in the host's register of the same number,
-// but for RSP, which lies in R14, and R11, R14 and R15, which stay in memory. The host's RSP points to the
-// CodeContext; its R11 and R15 are for the code's own use.
+// but for RSP, which lies in R9, and R9, R10 and R11, which stay in memory. The host's RSP points to the
+// CodeContext; its R10 and R11 are for the code's own use.
 inline constexpr unsigned kScratch = kR11, kSecond = kR10, kGuestStack = kR9;
 inline constexpr unsigned kInMemory = 16;
 constexpr unsigned home_of(unsigned guest) {
@@ -34,6 +34,11 @@ struct CodeStubs {
   // Jumped to, with the number of an exit in kScratch: take_exit().
   const std::byte* exit_with_flags = nullptr;        // they are the host's
   const std::byte* exit_with_flags_saved = nullptr;  // they are in the context
+  // Called, by CodeContext::tlbs and whether to write, with an address in kScratch and its slot in kSecond:
+  // fills the slot from the TLB. Not equal where the access is to be the Op's; loses kSecond.
+  std::array<std::array<const std::byte*, 2>, 3> fill_slot{};
+  // The same with the stack's page, and the bytes less one in kSecond.
+  std::array<const std::byte*, 3> fill_stack{};
   // Called: loads the vector registers, and changes nothing else.
   const std::byte* load_vectors = nullptr;
 };

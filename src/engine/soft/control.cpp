@@ -260,6 +260,11 @@ const Op* load_task(Cpu& cpu, const Op* op) {
 void flush_page(Cpu& cpu, std::uint64_t linear) {
   const bool may_be_large = cpu.large_pages.may_cover(linear);
   for (Tlb& tlb : cpu.tlbs) tlb.flush_page(linear, may_be_large);
+  if (may_be_large) {
+    cpu.slots.empty(true);
+  } else {
+    cpu.slots.empty_page(linear & kPageMask);
+  }
 }
 
 const Op* invalidate_page(Cpu& cpu, const Op* op) {

@@ -58,6 +58,7 @@ void update_mode(Cpu& cpu) {
 
 void flush_tlbs(Cpu& cpu, bool with_global) {
   for (Tlb& tlb : cpu.tlbs) tlb.flush(with_global);
+  cpu.slots.empty(with_global);
   if (with_global) cpu.large_pages.clear();
 }
 

@@ -12,6 +12,7 @@
 
 #include "engine/soft/io_log.hpp"
 #include "engine/soft/op.hpp"
+#include "engine/soft/page_slots.hpp"
 #include "engine/soft/tlb.hpp"
 #include "engine/vcpu.hpp"
 #include "guest/memory.hpp"
@@ -59,6 +60,9 @@ struct CodeContext {
   std::uint64_t resume = 0;                     // where code that called C++ goes on
   std::uint64_t scratch = 0, jump_code = 0, jump_page = 0;
   std::array<std::uint64_t, kSharedReaches> addends{};  // of pages that several accesses of a block share
+  std::array<std::uint64_t, 2> borrowed{};              // registers that a stub works with
+  PageSlot* doubted = nullptr;                          // has missed often
+  PageSlots slots;
   std::array<Tlb, 3> tlbs;
 };
 

@@ -253,10 +253,10 @@ Decoder::Decoder(NativeCodeCache natives) : natives_(std::move(natives)) {
   init(OperatingMode::Bits64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 }
 
-void Decoder::make_room(BlockCache& cache, Translator& translator) {
+void Decoder::make_room(BlockCache& cache, Translator& translator, PageSlots& slots) {
   if (!cache.is_full() && !natives_.is_full() && !translator.is_full()) return;
   cache.clear();
-  translator.clear();
+  translator.clear(slots);
   natives_.clear();
 }
 

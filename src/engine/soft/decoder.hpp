@@ -27,7 +27,7 @@ class Decoder {
   static Result<Decoder> create();
 
   // Empties the caches where one of them is full. Before each block.
-  void make_room(BlockCache& cache, Translator& translator);
+  void make_room(BlockCache& cache, Translator& translator, PageSlots& slots);
   // Decodes a block into the cache. `block` is null for Short.
   DecodeOutcome decode(BlockCache& cache, const CodeWindow& window, Block*& block);
 

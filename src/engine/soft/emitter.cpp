@@ -1,5 +1,8 @@
 #include "engine/soft/emitter.hpp"
 
+#include <bit>
+#include <new>
+
 namespace berth::engine::soft {
 namespace {
 
@@ -19,6 +22,11 @@ HostAddress AddressPlan::target() const {
   if (!is_simple()) return {.base = kScratch};
   if (term_count == 0) return {.base = kScratch, .displacement = displacement};
   return {.base = kScratch, .index = terms[0].reg, .shift = terms[0].shift, .displacement = displacement};
+}
+
+bool AddressPlan::is_stack() const {
+  return !spilled_index && place_count == 0 && term_count == 1 && terms[0].reg == kGuestStack &&
+         terms[0].shift == 0;
 }
 
 AddressPlan plan_address(const GuestAddress& address) {
@@ -158,74 +166,148 @@ void Emitter::write_address(const AddressPlan& plan) {
 }
 
 // kScratch holds the address, and is lost as kSecond is: that then leads to the entry.
-std::size_t Emitter::look_up(unsigned bytes, unsigned alignment, bool write) {
+std::size_t Emitter::look_up(const Reach& reach) {
   constexpr unsigned kEntryShift = 5;
   static_assert(sizeof(Tlb::Entry) == 1u << kEntryShift);
   code_.move(kSecond, kScratch);
   code_.shift_right(kSecond, 12 - kEntryShift);
   code_.and_immediate(kSecond, (Tlb::kEntries - 1) << kEntryShift, false);
-  if (bytes > 1 && alignment == 1)
-    code_.lea(kScratch, {.base = kScratch, .displacement = static_cast<std::int32_t>(bytes - 1)});
-  code_.and_immediate(kScratch, -kPage | static_cast<std::int32_t>(alignment - 1));
-  code_.compare(kScratch, tlb_entry(write ? offsetof(Tlb::Entry, write) : offsetof(Tlb::Entry, read)));
+  if (reach.bytes > 1 && reach.alignment == 1)
+    code_.lea(kScratch, {.base = kScratch, .displacement = static_cast<std::int32_t>(reach.bytes - 1)});
+  code_.and_immediate(kScratch, -kPage | static_cast<std::int32_t>(reach.alignment - 1));
+  code_.compare(kScratch, tlb_entry(reach.write ? offsetof(Tlb::Entry, write) : offsetof(Tlb::Entry, read)));
   return code_.jump_if(HostCode::kNotEqual);
+}
+
+HostAddress Emitter::stack_page(std::size_t field) const {
+  const auto number = job_.block->kind >> block_kind::kTlbShift;
+  return in_context(offsetof(CodeContext, slots) + offsetof(PageSlots, stacks) + number * sizeof(StackPage) +
+                    field);
+}
+
+// kScratch holds the address, and is lost.
+AddendPlace Emitter::look_at_stack(const Reach& reach) {
+  const auto size = static_cast<unsigned>(std::bit_width((reach.bytes + 7) / 8 - 1));
+  code_.with_memory(0x2b, kScratch, stack_page(offsetof(StackPage, page)));  // sub
+  code_.compare(kScratch, stack_page(offsetof(StackPage, limits) + size * sizeof(std::uint64_t)));
+  const AddendPlace place{.stack = true};
+  note_miss({.branch = code_.jump_if(HostCode::kNotBelow), .place = place, .reach = reach});
+  return place;
+}
+
+void Emitter::note_miss(SlotMiss miss) {
+  miss.resume = code_.at();
+  miss.path = slow_paths_.size();
+  slot_misses_.push_back(miss);
+  misses_slot_ = true;
+}
+
+// kScratch holds the address, and is lost.
+AddendPlace Emitter::look_at_slot(const Reach& reach) {
+  const AddendPlace place{.slot = *job_.slots -= sizeof(PageSlot)};
+  const auto bits = static_cast<unsigned>(std::countr_zero(reach.alignment));
+  const unsigned last = reach.bytes - 1;
+  new (*job_.slots) PageSlot{
+      .full_limit = static_cast<std::uint16_t>(bits != 0 ? kPage >> bits : kPage - static_cast<int>(last)),
+      .last = static_cast<std::uint8_t>(last),
+      .alignment_mask = static_cast<std::uint8_t>(reach.alignment - 1),
+      .misses_left = PageSlot::kPatience};
+  code_.with_place(0x2b, kScratch, place.slot + offsetof(PageSlot, page));  // sub
+  if (bits != 0) code_.rotate_right(kScratch, bits);
+  code_.with_place(0x3b, kScratch, place.slot + offsetof(PageSlot, limit));  // cmp
+  note_miss(
+      {.branch = code_.jump_if(HostCode::kNotBelow), .place = place, .reach = reach, .rotated = bits});
+  return place;
+}
+
+void Emitter::load_addend(const AddendPlace& place) {
+  if (place.slot == nullptr) return code_.load(kScratch, addend_in_context(place.number));
+  code_.with_place(0x8b, kScratch, place.slot + offsetof(PageSlot, addend));
+}
+
+// kScratch becomes the part of plan.target() that it is.
+void Emitter::go_to_page(const AddressPlan& plan, const AddendPlace& place) {
+  const HostAddress entry = tlb_entry(offsetof(Tlb::Entry, addend));
+  const auto add_addend = [&] {
+    if (place.slot == nullptr) return code_.add(kScratch, entry);
+    code_.with_place(0x03, kScratch, place.slot + offsetof(PageSlot, addend));
+  };
+  if (plan.is_two_registers()) {
+    write_address(plan);
+    add_addend();
+  } else if (!plan.is_simple()) {
+    code_.load(kScratch, in_context(offsetof(CodeContext, scratch)));
+    add_addend();
+  } else {
+    if (place.stack) {
+      code_.load(kScratch, stack_page(offsetof(StackPage, addend)));
+    } else if (place.slot == nullptr) {
+      code_.load(kScratch, entry);
+    } else {
+      load_addend(place);
+    }
+    if (plan.place_count == 1) code_.add(kScratch, in_context(plan.places[0]));
+  }
 }
 
 void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write) {
   const AccessGroup& group = guest_->group;
   if (group.role == AccessGroup::Role::Follows && established_[group.slot]) {
-    if (scratch_holds_ != group.slot) code_.load(kScratch, addend_in_context(group.slot));
+    if (scratch_holds_ != group.slot) load_addend(addends_[group.slot]);
     scratch_holds_ = group.slot;
     return;
   }
   lose_scratch();
   about_to_clobber_flags();
-  if (group.role == AccessGroup::Role::Leads) return share(plan, write);
-  write_address(plan);
-  const bool is_kept = !plan.is_simple() && !plan.is_two_registers();
-  if (is_kept) code_.store(kScratch, in_context(offsetof(CodeContext, scratch)));
-  otherwise_execute_op(look_up(bytes, alignment, write));
-  const HostAddress addend = tlb_entry(offsetof(Tlb::Entry, addend));
-  if (plan.is_two_registers()) {
-    write_address(plan);
-    code_.add(kScratch, addend);
-  } else if (is_kept) {
-    code_.load(kScratch, in_context(offsetof(CodeContext, scratch)));
-    code_.add(kScratch, addend);
-  } else {
-    code_.load(kScratch, addend);
-    if (plan.place_count == 1) code_.add(kScratch, in_context(plan.places[0]));
-  }
-}
-
-// The instruction's access and those that follow it.
-void Emitter::share(const AddressPlan& plan, bool write) {
-  const AccessGroup& group = guest_->group;
+  const bool leads = group.role == AccessGroup::Role::Leads;
+  const Reach reach = leads ? Reach{.bytes = group.bytes, .write = write}
+                            : Reach{.bytes = bytes, .alignment = alignment, .write = write};
   AddressPlan whole = plan;
-  whole.displacement += group.low;
+  if (leads) whole.displacement += group.low;
   write_address(whole);
-  otherwise_execute_op(look_up(group.bytes, 1, write));
-  code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));
-  code_.store(kScratch, addend_in_context(group.slot));
+  if (!plan.is_simple() && !plan.is_two_registers())
+    code_.store(kScratch, in_context(offsetof(CodeContext, scratch)));
+  AddendPlace place;
+  if (plan.is_stack() && reach.alignment == 1) {
+    place = look_at_stack(reach);
+  } else if (guest_->op->has(Op::kRoams) || !loops_) {
+    otherwise_execute_op(look_up(reach));
+  } else {
+    place = look_at_slot(reach);
+  }
+  go_to_page(plan, place);
+  if (!leads) return;
+  // The stack's page may be another before the last of them, where an access between is not of the group.
+  place.stack = false;
+  place.number = group.slot;
+  if (place.slot == nullptr) code_.store(kScratch, addend_in_context(group.slot));
+  addends_[group.slot] = place;
   established_.set(group.slot);
   scratch_holds_ = group.slot;
   whole.displacement -= group.moves;
-  shared_ = SharedReach{.plan = whole, .bytes = group.bytes, .write = write, .slot = group.slot};
+  shared_ = SharedReach{.plan = whole, .reach = reach, .place = place};
 }
 
 // After an Op has executed the leader: the others rely on what it could not have. Where it can't be had now
 // either, the interpreter executes the rest of the block.
 void Emitter::reach_again(const SharedReach& shared) {
   write_address(shared.plan);
-  const std::size_t failed = look_up(shared.bytes, 1, shared.write);
+  const AddendPlace& place = shared.place;
+  const bool is_own = place.slot == nullptr;
+  const std::size_t failed = is_own ? look_up(shared.reach) : fill_slot(place, shared.reach);
   load_flags(code_, kScratch);
-  code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));
-  code_.store(kScratch, addend_in_context(shared.slot));
+  if (is_own) {
+    code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));
+    code_.store(kScratch, addend_in_context(place.number));
+  } else {
+    load_addend(place);
+  }
   code_.aim(failed, job_.stubs->interpret);
 }
 
 void Emitter::end_instruction() {
-  if (slow_.empty()) return;
+  if (slow_.empty() && !misses_slot_) return;
+  misses_slot_ = false;
   if (!shared_) lose_scratch();
   slow_paths_.push_back({.branches = std::exchange(slow_, {}),
                          .resume = code_.at(),
@@ -275,6 +357,33 @@ void Emitter::leave_if(unsigned condition, std::int32_t target) {
   }
 }
 
+// From the address in kScratch; gives the branch taken where that can't be.
+std::size_t Emitter::fill_slot(const AddendPlace& place, const Reach& reach) {
+  const auto tlb = job_.block->kind >> block_kind::kTlbShift;
+  if (place.stack) {
+    code_.move_immediate(kSecond, static_cast<std::int32_t>(reach.bytes - 1));
+    code_.aim(code_.call(), job_.stubs->fill_stack[tlb]);
+  } else {
+    code_.with_place(0x8d, kSecond, place.slot);  // lea
+    code_.aim(code_.call(), job_.stubs->fill_slot[tlb][reach.write ? 1 : 0]);
+  }
+  return code_.jump_if(HostCode::kNotEqual);
+}
+
+void Emitter::finish_slot_misses() {
+  for (const SlotMiss& miss : slot_misses_) {
+    code_.aim_here(miss.branch);
+    if (miss.rotated != 0) code_.rotate_left(kScratch, miss.rotated);
+    if (miss.place.stack) {  // the address again
+      code_.add(kScratch, stack_page(offsetof(StackPage, page)));
+    } else {
+      code_.with_place(0x03, kScratch, miss.place.slot + offsetof(PageSlot, page));
+    }
+    slow_paths_[miss.path].branches.push_back(fill_slot(miss.place, miss.reach));
+    code_.aim(code_.jump(), code_.address(miss.resume));
+  }
+}
+
 void Emitter::finish_slow_paths() {
   for (const SlowPath& path : slow_paths_) {
     for (const std::size_t branch : path.branches) code_.aim_here(branch);
@@ -311,6 +420,7 @@ void Emitter::finish_exits() {
 }
 
 void Emitter::finish() {
+  finish_slot_misses();
   finish_slow_paths();
   finish_exits();
 }

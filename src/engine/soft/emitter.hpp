@@ -31,18 +31,33 @@ struct AddressPlan {
   std::int32_t displacement = 0;
 
   bool is_simple() const { return !spilled_index && place_count <= 1 && term_count <= 1; }
+  bool is_stack() const;
   bool is_two_registers() const { return !spilled_index && place_count == 0 && term_count == 2; }
   // Where the access goes in the end; kScratch is part of it.
   HostAddress target() const;
 };
 AddressPlan plan_address(const GuestAddress& address);
 
-// The bytes that a group of accesses touches.
+// Bytes to be touched: those of one access, or of a group.
+struct Reach {
+  unsigned bytes = 0;
+  unsigned alignment = 1;
+  bool write = false;
+};
+
+// Where an addend is found, once it has been looked for: in the stack's page, a PageSlot, or else in
+// CodeContext::addends.
+struct AddendPlace {
+  bool stack = false;
+  const std::byte* slot = nullptr;
+  unsigned number = 0;
+};
+
+// What a group's leader has to bring about.
 struct SharedReach {
   AddressPlan plan;
-  unsigned bytes = 0;
-  bool write = false;
-  unsigned slot = 0;
+  Reach reach;
+  AddendPlace place;
 };
 
 class Emitter {
@@ -52,6 +67,8 @@ class Emitter {
   // The head of the block, and its entries into the block.
   void begin(bool flags_live);
   void select(const GuestInstruction& guest) { guest_ = &guest; }
+  // The block jumps to itself: what it touches will be touched again at once.
+  void expect_loop() { loops_ = true; }
   // All code that is out of the way, at the end.
   void finish();
 
@@ -92,6 +109,14 @@ class Emitter {
     bool vectors = false;
     std::optional<SharedReach> shared;  // to be had before the code goes on
   };
+  // Fills a slot, then goes on where its page is known.
+  struct SlotMiss {
+    std::size_t branch = 0, resume = 0;
+    AddendPlace place;
+    Reach reach;
+    unsigned rotated = 0;  // by so many bits to the right
+    std::size_t path = 0;  // of slow_paths_, where there is nothing to fill it with
+  };
   struct VectorLoad {
     std::size_t branch = 0, resume = 0;
   };
@@ -110,12 +135,20 @@ class Emitter {
   void call_op(const Op* op);
   void write_address(const AddressPlan& plan);
   // Compares with the TLB's entry; gives the branch taken where the bytes are not all in its page.
-  std::size_t look_up(unsigned bytes, unsigned alignment, bool write);
-  void share(const AddressPlan& plan, bool write);
+  std::size_t look_up(const Reach& reach);
+  // Compares with the page of a new slot, and has the slow path fill it.
+  AddendPlace look_at_slot(const Reach& reach);
+  AddendPlace look_at_stack(const Reach& reach);
+  std::size_t fill_slot(const AddendPlace& place, const Reach& reach);
+  HostAddress stack_page(std::size_t field) const;
+  void go_to_page(const AddressPlan& plan, const AddendPlace& place);
+  void load_addend(const AddendPlace& place);
   void reach_again(const SharedReach& shared);
   void leave_page(std::int32_t target);
   HostAddress tlb_entry(std::size_t field) const;
   void finish_slow_paths();
+  void note_miss(SlotMiss miss);
+  void finish_slot_misses();
   void finish_exits();
 
   const TranslationJob& job_;
@@ -123,13 +156,17 @@ class Emitter {
   const GuestInstruction* guest_ = nullptr;
   std::int32_t block_offset_;
   std::size_t tlb_;  // offset of the data TLB in the context
+  bool loops_ = false;
   bool flags_in_host_ = true, flags_in_context_ = false;
   bool vectors_loaded_ = false;
   std::vector<std::size_t> slow_;
   std::optional<SharedReach> shared_;        // that the instruction leads to
   std::bitset<kSharedReaches> established_;  // CodeContext::addends that hold
+  bool misses_slot_ = false;                 // the instruction may
   std::optional<unsigned> scratch_holds_;    // which of them kScratch is
+  std::array<AddendPlace, kSharedReaches> addends_;  // of those established
   std::vector<SlowPath> slow_paths_;
+  std::vector<SlotMiss> slot_misses_;
   std::vector<VectorLoad> vector_loads_;
   std::vector<FarExit> far_exits_;
   std::vector<NearExit> near_exits_;

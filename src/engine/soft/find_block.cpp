@@ -33,6 +33,7 @@ std::uint64_t fetch_page(Cpu& cpu, std::uint64_t linear) {
 
 void forbid_writes(Cpu& cpu, std::uint64_t page) {
   for (Tlb& tlb : cpu.tlbs) tlb.forbid_writes(page);
+  cpu.slots.empty(true);
   ++cpu.revocations;
 }
 
@@ -47,7 +48,7 @@ Block* decode_block(Cpu& cpu, std::uint64_t linear, std::uint64_t physical, std:
   const std::uint64_t in_page = 4096 - (physical & 4095);
   const std::span<std::byte> page = cpu.memory->at(guest::Gpa{physical}, in_page);
   if (page.empty()) raise(cpu, Vector::Ud);  // not RAM: reads as ones
-  cpu.decoder->make_room(*cpu.blocks, *cpu.translator);
+  cpu.decoder->make_room(*cpu.blocks, *cpu.translator, cpu.slots);
   claim_page(cpu, physical & kPageMask);
   // A copy: others may change the code while it is looked at.
   std::array<std::byte, kLongestCode> bytes;

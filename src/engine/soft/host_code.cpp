@@ -35,4 +35,12 @@ void HostCode::with_memory(unsigned code, unsigned reg, const HostAddress& place
   if (!has_base || mode == 2) imm32(place.displacement);
 }
 
+void HostCode::with_place(unsigned code, unsigned reg, const std::byte* place) {
+  bytes({rex(reg, 0, 0, true)});
+  opcode(code);
+  bytes({(reg & 7) << 3 | kRbp});
+  const std::byte* const behind = address_ + used_ + 4;
+  imm32(static_cast<std::int32_t>(place - behind));
+}
+
 }  // namespace berth::engine::soft

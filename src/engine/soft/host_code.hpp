@@ -26,7 +26,7 @@ struct HostAddress {
 
 class HostCode {
  public:
-  enum Condition : std::uint8_t { kNotBelow = 3, kEqual = 4, kNotEqual = 5, kNotAbove = 6 };
+  enum Condition : std::uint8_t { kBelow = 2, kNotBelow = 3, kEqual = 4, kNotEqual = 5, kNotAbove = 6, kNegative = 8 };
 
   // Writes to `out`, for execution at `address`.
   HostCode(std::byte* out, std::size_t size, const std::byte* address)
@@ -50,6 +50,9 @@ class HostCode {
   // One opcode byte (or 0F and one) with a register and a place in memory, or two registers.
   void with_memory(unsigned opcode, unsigned reg, const HostAddress& place, bool wide = true);
   void with_register(unsigned opcode, unsigned reg, unsigned rm, bool wide = true);
+
+  // The same with a place within 2 GiB.
+  void with_place(unsigned opcode, unsigned reg, const std::byte* place);
 
   void load(unsigned reg, const HostAddress& from) { with_memory(0x8b, reg, from); }
   void store(unsigned reg, const HostAddress& to) { with_memory(0x89, reg, to); }
@@ -90,6 +93,14 @@ class HostCode {
   }
   void shift_left(unsigned reg, unsigned bits) {
     with_register(0xc1, 4, reg);
+    put(static_cast<std::uint8_t>(bits));
+  }
+  void rotate_right(unsigned reg, unsigned bits) {
+    with_register(0xc1, 1, reg);
+    put(static_cast<std::uint8_t>(bits));
+  }
+  void rotate_left(unsigned reg, unsigned bits) {
+    with_register(0xc1, 0, reg);
     put(static_cast<std::uint8_t>(bits));
   }
   void push(unsigned reg) { bytes({0x40 | reg >> 3, 0x50 | (reg & 7)}); }

@@ -31,7 +31,8 @@ struct Op {
     kLock = 8,
     kRep = 16,  // REP or REPE
     kRepne = 32,
-    kAlone = 64  // no look into the TLB of this one serves those behind it: it has failed too often
+    kAlone = 64,  // no look into the TLB of this one serves those behind it: it has failed too often
+    kRoams = 128  // its page changes too often to be remembered
   };
 
   Handler run = nullptr;

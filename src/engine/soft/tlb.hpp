@@ -35,7 +35,7 @@ struct BitSet {
 };
 
 struct Tlb {
-  static constexpr unsigned kEntries = 512;
+  static constexpr unsigned kEntries = 2048;
   static constexpr std::uint64_t kNever = 0x800;  // no page address has this bit, nor has an alignment's mask
 
   struct Entry {
@@ -51,7 +51,7 @@ struct Tlb {
 
   // Translated code by RIP, for branches whose target only shows as they are taken. Goes with the
   // translations that it was found by.
-  static constexpr unsigned kJumps = 1024;
+  static constexpr unsigned kJumps = 4096;
   static constexpr std::uint64_t kNoRip = std::uint64_t{1} << 63;  // not canonical: never jumped to
   struct Jump {
     std::uint64_t rip = kNoRip;
@@ -61,10 +61,12 @@ struct Tlb {
   std::array<Entry, kEntries> entries;
   std::array<Jump, kJumps> jumps;
   std::array<Origin, kEntries> origins;
+  std::array<std::uint8_t, kEntries> is_global;  // 1 where the origin is
   // So that what happens often costs by what is there, not by what there is room for.
   BitSet<kEntries> used, local;  // entries; those that go when CR3 changes
   BitSet<kJumps> local_jumps;
-  BitSet<kEntries> jump_pages;  // by index() of the pages that `jumps` may lead into
+  static constexpr unsigned kJumpPages = 4096;
+  BitSet<kJumpPages> jump_pages;  // by page number: those that `jumps` may lead into
 
   static unsigned jump_index(std::uint64_t rip) { return static_cast<unsigned>(rip ^ rip >> 8) % kJumps; }
   void forget_jumps() {
@@ -72,11 +74,19 @@ struct Tlb {
     local_jumps.clear();
     jump_pages.clear();
   }
+  static unsigned page_number(std::uint64_t linear) {
+    return static_cast<unsigned>(linear >> 12) % kJumpPages;
+  }
+  void forget_jumps_into(std::uint64_t linear) {
+    for (Jump& jump : jumps) {
+      if (((jump.rip ^ linear) & kPageMask) == 0) jump = {};
+    }
+  }
   // `global`: code that stays mapped where it is when CR3 changes.
   void remember_jump(std::uint64_t rip, const std::byte* code, bool global) {
     jumps[jump_index(rip)] = {.rip = rip, .code = code};
     local_jumps.set(jump_index(rip), !global);
-    jump_pages.set(index(rip), true);
+    jump_pages.set(page_number(rip), true);
   }
 
   static unsigned index(std::uint64_t linear) { return static_cast<unsigned>(linear >> 12) % kEntries; }
@@ -86,6 +96,7 @@ struct Tlb {
   void set_origin(const Origin& origin) {
     const unsigned i = index(origin.linear);
     origins[i] = origin;
+    is_global[i] = origin.global ? 1 : 0;
     used.set(i, true);
     local.set(i, !origin.global);
   }
@@ -103,7 +114,11 @@ struct Tlb {
   // All that maps the page which `linear` lies in. `may_be_large`: it may be larger than 4 KiB, and then have
   // many entries.
   void flush_page(std::uint64_t linear, bool may_be_large) {
-    if (may_be_large || jump_pages.has(index(linear))) forget_jumps();
+    if (may_be_large) {
+      forget_jumps();
+    } else if (jump_pages.has(page_number(linear))) {
+      forget_jumps_into(linear);
+    }
     const auto drop_matching = [this, linear](unsigned i) {
       if (((linear ^ origins[i].linear) >> origins[i].page_shift) == 0) drop(i);
     };
@@ -115,9 +130,9 @@ struct Tlb {
   }
   // Stores to this physical page no longer take the fast path.
   void forbid_writes(std::uint64_t physical) {
-    for (unsigned i = 0; i < kEntries; ++i) {
+    used.for_each([this, physical](unsigned i) {
       if (origins[i].physical == physical) entries[i].write = kNever;
-    }
+    });
   }
 
  private:

@@ -1,5 +1,7 @@
 #include "engine/soft/translator.hpp"
 
+#include <x86intrin.h>
+
 #include "engine/soft/block_translator.hpp"
 #include "engine/soft/run.hpp"
 
@@ -13,7 +15,7 @@ constexpr unsigned kUsesBeforeTranslation = 12;
 
 void forget_everything(Cpu& cpu) {
   cpu.blocks->clear();
-  cpu.translator->clear();
+  cpu.translator->clear(cpu.slots);
   for (Tlb& tlb : cpu.tlbs) tlb.forget_jumps();
 }
 
@@ -38,6 +40,31 @@ const std::byte* proceed(Cpu& cpu, const Op* op) {
   return block.code;
 }
 
+// To be translated again, with `flag` for the instruction that `op` is of.
+void change_mind(const Op* op, Op::Flag flag) {
+  if (op->run == resume_elsewhere) return;  // the block is dead
+  const Op* first = op;
+  while (first->run != count_or_enter) --first;
+  Block& block = *first->block;
+  for (Op* each = block.ops; each != block.ops + block.count; ++each) {
+    if (each->offset == op->offset && each != block.ops) each->flags |= flag;
+  }
+  if (block.code == nullptr) return;
+  block.close();
+  block.code = nullptr;
+}
+
+// The slot that `op` goes by has missed often; but how long did that take?
+void judge_slot(Cpu& cpu, const Op* op) {
+  constexpr std::uint16_t kSoon = 31;  // 1000 cycles a miss
+  PageSlot& slot = *std::exchange(cpu.doubted, nullptr);
+  const auto now = static_cast<std::uint16_t>(__rdtsc() >> 12);
+  const auto took = static_cast<std::uint16_t>(now - slot.since);
+  slot.since = now;
+  slot.misses_left = PageSlot::kPatience;
+  if (took <= kSoon) change_mind(op, Op::kRoams);
+}
+
 }  // namespace
 
 const std::byte* execute_op(Cpu& cpu, const Op* op, std::uint32_t block_offset) {
@@ -47,6 +74,10 @@ const std::byte* execute_op(Cpu& cpu, const Op* op, std::uint32_t block_offset) 
   const std::uint32_t rules = Translator::rules_of(cpu);
   const std::uint64_t revocations = cpu.revocations;
   const std::uint16_t offset = op->offset;
+  if (cpu.doubted != nullptr) [[unlikely]]
+    judge_slot(cpu, op);
+  if (cpu.slots.is_full()) [[unlikely]]
+    cpu.slots.empty(true);
   const Op* next = op;
   do {
     op = next;
@@ -74,10 +105,7 @@ const std::byte* interpret_rest(Cpu& cpu) {
   Block& block = *first->block;
   if (++block.failures > kMostFailures) {
     block.failures = 0;
-    for (Op* each = block.ops + (op - block.ops); each->offset == op->offset && each != block.ops; --each)
-      each->flags |= Op::kAlone;
-    block.close();
-    block.code = nullptr;  // to be made anew
+    change_mind(op, Op::kAlone);
   }
   return proceed(cpu, op + 1);
 }
@@ -115,6 +143,7 @@ Translator::Translator(sys::CodeMemory memory, Tiers tiers) : memory_(std::move(
   HostCode code(memory_.writable(), memory_.size(), memory_.executable());
   stubs_ = make_stubs(code);
   first_ = used_ = code.at();
+  slots_at_ = memory_.size();
 }
 
 bool Translator::wants(unsigned uses) const {
@@ -123,11 +152,14 @@ bool Translator::wants(unsigned uses) const {
 }
 
 bool Translator::is_full() const {
-  return used_ + kLongestBlock > memory_.size() || exits_.size() > kMostExits;
+  constexpr std::size_t kMostSlots = BlockCache::kMostOps * sizeof(PageSlot);
+  return used_ + kLongestBlock + kMostSlots > slots_at_ || exits_.size() > kMostExits;
 }
 
-void Translator::clear() {
+void Translator::clear(PageSlots& slots) {
+  slots.forget();
   used_ = first_;
+  slots_at_ = memory_.size();
   exits_.clear();
 }
 
@@ -138,15 +170,18 @@ void Translator::translate(Cpu& cpu, Block& block) {
   // A copy: others may change the code between a look at it and its use.
   const std::vector<std::byte> bytes(code_bytes.begin(), code_bytes.end());
   std::byte* const old_head = block.head;
+  std::byte* slots = memory_.writable() + slots_at_;
   HostCode code(memory_.writable() + used_, kLongestBlock, memory_.executable() + used_);
   translate_block({.block = &block,
                    .bytes = bytes,
                    .decoder = &decoder_,
                    .stubs = &stubs_,
                    .exits = &exits_,
+                   .slots = &slots,
                    .code_start = used_,
                    .rules = rules_},
                   code);
+  slots_at_ = static_cast<std::size_t>(slots - memory_.writable());
   if (old_head != nullptr) lead(old_head, block.code);
   constexpr std::size_t kAlignment = 16;
   used_ += (code.at() + kAlignment - 1) & ~(kAlignment - 1);

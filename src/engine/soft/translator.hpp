@@ -31,7 +31,8 @@ class Translator {
   // Whether a block that has been executed so often is to be translated.
   bool wants(unsigned uses) const;
   bool is_full() const;
-  void clear();
+  // All code, and the slots that belong to it.
+  void clear(PageSlots& slots);
   // The units barred and the exceptions unmasked that all code here was made for.
   static std::uint32_t rules_of(const Cpu& cpu) {
     return cpu.barred_units | (cpu.sse_unmasked ? 0x100u : 0u);
@@ -56,6 +57,7 @@ class Translator {
   ZydisDecoder decoder_{};
   CodeStubs stubs_;
   std::size_t first_ = 0, used_ = 0;
+  std::size_t slots_at_ = 0;  // below the end: those that code uses
   std::uint32_t rules_ = 0;
   std::vector<CodeExit> exits_;
 };
