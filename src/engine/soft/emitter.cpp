@@ -215,8 +215,7 @@ AddendPlace Emitter::look_at_slot(const Reach& reach) {
   code_.with_place(0x2b, kScratch, place.slot + offsetof(PageSlot, page));  // sub
   if (bits != 0) code_.rotate_right(kScratch, bits);
   code_.with_place(0x3b, kScratch, place.slot + offsetof(PageSlot, limit));  // cmp
-  note_miss(
-      {.branch = code_.jump_if(HostCode::kNotBelow), .place = place, .reach = reach, .rotated = bits});
+  note_miss({.branch = code_.jump_if(HostCode::kNotBelow), .place = place, .reach = reach, .rotated = bits});
   return place;
 }
 

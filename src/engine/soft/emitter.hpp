@@ -73,8 +73,8 @@ class Emitter {
   void finish();
 
   // Flags.
-  void about_to_clobber_flags();      // keeps them where they are live
-  void need_flags();                  // in the host's; loses kSecond
+  void about_to_clobber_flags();  // keeps them where they are live
+  void need_flags();              // in the host's; loses kSecond
   void flags_written();
 
   void need_vectors();
@@ -160,10 +160,10 @@ class Emitter {
   bool flags_in_host_ = true, flags_in_context_ = false;
   bool vectors_loaded_ = false;
   std::vector<std::size_t> slow_;
-  std::optional<SharedReach> shared_;        // that the instruction leads to
-  std::bitset<kSharedReaches> established_;  // CodeContext::addends that hold
-  bool misses_slot_ = false;                 // the instruction may
-  std::optional<unsigned> scratch_holds_;    // which of them kScratch is
+  std::optional<SharedReach> shared_;                // that the instruction leads to
+  std::bitset<kSharedReaches> established_;          // CodeContext::addends that hold
+  bool misses_slot_ = false;                         // the instruction may
+  std::optional<unsigned> scratch_holds_;            // which of them kScratch is
   std::array<AddendPlace, kSharedReaches> addends_;  // of those established
   std::vector<SlowPath> slow_paths_;
   std::vector<SlotMiss> slot_misses_;

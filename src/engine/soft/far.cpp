@@ -364,6 +364,7 @@ const Op* return_real(Cpu& cpu, const Op* op) {
 }
 
 const Op* return_from_interrupt(Cpu& cpu, const Op* op) {
+  if (cpu.arch.nmi_blocked) cpu.attention.fetch_or(kAttentionInterrupt);  // one may be waiting
   cpu.arch.nmi_blocked = false;
   if (cpu.is_real_or_v86()) return return_real(cpu, op);
   if ((cpu.system_flags & rflags::kNt) != 0) return return_from_task(cpu);

@@ -22,7 +22,7 @@ struct PageSlot {
   std::uint16_t since = 0;       // when misses_left was set, by the host's clock / 4096
   std::uint8_t last = 0;         // from a touch's first byte to its last
   std::uint8_t alignment_mask = 0;
-  std::uint8_t listed = 0;       // 1 + the one of PageSlots::lists that it was entered into last
+  std::uint8_t listed = 0;      // 1 + the one of PageSlots::lists that it was entered into last
   std::int8_t misses_left = 0;  // before somebody looks whether the slot is worth its while
 };
 static_assert(sizeof(PageSlot) == 32);

@@ -131,6 +131,18 @@ void begin_run(Cpu& cpu) {
   cpu.shut_down = false;
 }
 
+const Op* next_in_line(Cpu& cpu) {
+  const bool is_plain = !cpu.event_pending && !cpu.shut_down && !cpu.exit.has_value() &&
+                        cpu.arch.activity == Activity::Running && cpu.pending_debug == 0 &&
+                        !needs_single(cpu);
+  if (!is_plain || cpu.attention.load(std::memory_order_relaxed) != 0) return nullptr;
+  // What has been held off before may be due now, and is the loop's to take.
+  const bool may_interrupt = (cpu.system_flags & rflags::kIf) != 0;
+  if (may_interrupt && cpu.machine->interrupt_pending()) return nullptr;
+  cpu.current = &kIdleOp;
+  return find_block(cpu, 0)->ops;
+}
+
 VmExit run_until_exit(Cpu& cpu) {
   loop(cpu);
   cpu.guest_mxcsr = get_mxcsr(cpu);

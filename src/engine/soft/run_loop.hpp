@@ -11,4 +11,7 @@ void begin_run(Cpu& cpu);
 // Executes until something outside has to act.
 VmExit run_until_exit(Cpu& cpu);
 
+// What the loop would go on with, where nothing else is to be done first; else null.
+const Op* next_in_line(Cpu& cpu);
+
 }  // namespace berth::engine::soft

@@ -4,6 +4,7 @@
 
 #include "engine/soft/block_translator.hpp"
 #include "engine/soft/run.hpp"
+#include "engine/soft/run_loop.hpp"
 
 namespace berth::engine::soft {
 namespace {
@@ -28,6 +29,7 @@ void remember(Cpu& cpu, std::uint64_t rip, const Block& block) {
 // Goes on in the code of the block that `op` begins, where there is some for the state at hand; else leaves
 // for the interpreter to execute `op`.
 const std::byte* proceed(Cpu& cpu, const Op* op) {
+  if (op == nullptr) op = next_in_line(cpu);
   cpu.current = &kIdleOp;
   cpu.next_op = op;
   if (op == nullptr || op->run != count_or_enter) return cpu.translator->stubs().leave;
