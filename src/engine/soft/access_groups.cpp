@@ -15,27 +15,32 @@ unsigned number_of(ZydisRegister name) {
       ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, name)));
 }
 
+constexpr unsigned kNoIndex = 16;
 struct Access {
-  unsigned base = 0;
+  unsigned base = 0, index = kNoIndex;
+  unsigned scale = 0;
   std::int32_t displacement = 0;
   std::int32_t bytes = 0;
   bool write = false;
 };
 
-// The operand in memory, where it is named by one register that lies in the host's.
+// The operand in memory, where it is named by registers that lie in the host's.
 std::optional<Access> operand_access(const GuestInstruction& guest) {
   const ZydisDecodedOperand* const operand = guest.memory();
   if (operand == nullptr || guest.alignment != 1) return std::nullopt;
   const ZydisDecodedOperandMem& memory = operand->mem;
   if (memory.base == ZYDIS_REGISTER_NONE || memory.base == ZYDIS_REGISTER_RIP) return std::nullopt;
-  if (memory.index != ZYDIS_REGISTER_NONE || memory.segment == ZYDIS_REGISTER_FS ||
-      memory.segment == ZYDIS_REGISTER_GS)
-    return std::nullopt;
+  if (memory.segment == ZYDIS_REGISTER_FS || memory.segment == ZYDIS_REGISTER_GS) return std::nullopt;
   const unsigned base = number_of(memory.base);
   if (home_of(base) == kInMemory) return std::nullopt;
+  const bool has_index = memory.index != ZYDIS_REGISTER_NONE;
+  const unsigned index = has_index ? number_of(memory.index) : kNoIndex;
+  if (has_index && home_of(index) == kInMemory) return std::nullopt;
   constexpr std::int64_t kFar = 1 << 30;  // so that sums stay small
   if (memory.disp.value > kFar || memory.disp.value < -kFar) return std::nullopt;
   return Access{.base = base,
+                .index = index,
+                .scale = memory.scale,
                 .displacement = static_cast<std::int32_t>(memory.disp.value),
                 .bytes = operand->size / 8,
                 .write = is_written(*operand)};
@@ -87,16 +92,23 @@ class Grouping {
   };
   struct Group {
     GuestInstruction* leader = nullptr;
-    unsigned base = 0, version = 0;
+    Access access;  // the leader's
+    unsigned version = 0, index_version = 0;
     bool write = false;
     std::int32_t start = 0;          // of the leader's operand, from the version's value
     std::int32_t low = 0, high = 0;  // of all
   };
 
   bool takes(const Group& group, const Access& access, std::int32_t start) const {
-    if (group.base != access.base || group.version != registers_[access.base].version) return false;
-    if (access.write && !group.write) return false;
+    if (group.access.base != access.base || group.version != registers_[access.base].version) return false;
+    if (group.access.index != access.index || group.access.scale != access.scale ||
+        group.index_version != index_version(access))
+      return false;
     return std::max(group.high, start + access.bytes) - std::min(group.low, start) <= kWidestGroup;
+  }
+
+  unsigned index_version(const Access& access) const {
+    return access.index == kNoIndex ? 0 : registers_[access.index].version;
   }
 
   bool join(GuestInstruction& guest, const Access& access) {
@@ -113,6 +125,7 @@ class Grouping {
       group.high = std::max(group.high, start + access.bytes);
       leader.low = group.low - group.start;
       leader.bytes = static_cast<std::uint32_t>(group.high - group.low);
+      leader.write = group.write |= access.write;
       guest.group = {.role = AccessGroup::Role::Follows, .slot = leader.slot};
       return true;
     }
@@ -124,8 +137,9 @@ class Grouping {
     const Place& place = registers_[access.base];
     const std::int32_t start = place.moved + access.displacement;
     groups_.push_back({.leader = &guest,
-                       .base = access.base,
+                       .access = access,
                        .version = place.version,
+                       .index_version = index_version(access),
                        .write = access.write,
                        .start = start,
                        .low = start,

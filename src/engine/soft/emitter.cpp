@@ -29,6 +29,16 @@ bool AddressPlan::is_stack() const {
          terms[0].shift == 0;
 }
 
+std::optional<HostAddress> AddressPlan::sum() const {
+  if (spilled_index || place_count != 0 || term_count == 0 || terms[0].shift != 0) return std::nullopt;
+  HostAddress address{.base = terms[0].reg, .displacement = displacement};
+  if (term_count == 2) {
+    address.index = terms[1].reg;
+    address.shift = terms[1].shift;
+  }
+  return address;
+}
+
 AddressPlan plan_address(const GuestAddress& address) {
   AddressPlan plan{.displacement = address.displacement};
   const auto add_place = [&plan](std::size_t offset) { plan.places[plan.place_count++] = offset; };
@@ -165,15 +175,24 @@ void Emitter::write_address(const AddressPlan& plan) {
   }
 }
 
-// kScratch holds the address, and is lost as kSecond is: that then leads to the entry.
-std::size_t Emitter::look_up(const Reach& reach) {
+// kScratch is lost, and so is kSecond: that then leads to the entry.
+std::size_t Emitter::look_up(const AddressPlan& plan, const Reach& reach) {
   constexpr unsigned kEntryShift = 5;
   static_assert(sizeof(Tlb::Entry) == 1u << kEntryShift);
-  code_.move(kSecond, kScratch);
+  const std::int32_t last = reach.alignment == 1 ? static_cast<std::int32_t>(reach.bytes - 1) : 0;
+  std::optional<HostAddress> sum = plan.sum();
+  if (sum) {
+    code_.lea(kSecond, *sum);
+    sum->displacement += last;
+    code_.lea(kScratch, *sum);
+  } else {
+    write_address(plan);
+    if (!plan.is_simple()) code_.store(kScratch, in_context(offsetof(CodeContext, scratch)));
+    code_.move(kSecond, kScratch);
+    if (last != 0) code_.lea(kScratch, {.base = kScratch, .displacement = last});
+  }
   code_.shift_right(kSecond, 12 - kEntryShift);
   code_.and_immediate(kSecond, (Tlb::kEntries - 1) << kEntryShift, false);
-  if (reach.bytes > 1 && reach.alignment == 1)
-    code_.lea(kScratch, {.base = kScratch, .displacement = static_cast<std::int32_t>(reach.bytes - 1)});
   code_.and_immediate(kScratch, -kPage | static_cast<std::int32_t>(reach.alignment - 1));
   code_.compare(kScratch, tlb_entry(reach.write ? offsetof(Tlb::Entry, write) : offsetof(Tlb::Entry, read)));
   return code_.jump_if(HostCode::kNotEqual);
@@ -185,8 +204,9 @@ HostAddress Emitter::stack_page(std::size_t field) const {
                     field);
 }
 
-// kScratch holds the address, and is lost.
-AddendPlace Emitter::look_at_stack(const Reach& reach) {
+// kScratch is lost.
+AddendPlace Emitter::look_at_stack(const AddressPlan& plan, const Reach& reach) {
+  write_address(plan);
   const auto size = static_cast<unsigned>(std::bit_width((reach.bytes + 7) / 8 - 1));
   code_.with_memory(0x2b, kScratch, stack_page(offsetof(StackPage, page)));  // sub
   code_.compare(kScratch, stack_page(offsetof(StackPage, limits) + size * sizeof(std::uint64_t)));
@@ -202,8 +222,11 @@ void Emitter::note_miss(SlotMiss miss) {
   misses_slot_ = true;
 }
 
-// kScratch holds the address, and is lost.
-AddendPlace Emitter::look_at_slot(const Reach& reach) {
+// kScratch is lost.
+AddendPlace Emitter::look_at_slot(const AddressPlan& plan, const Reach& reach) {
+  write_address(plan);
+  if (!plan.is_simple() && !plan.is_two_registers())
+    code_.store(kScratch, in_context(offsetof(CodeContext, scratch)));
   const AddendPlace place{.slot = *job_.slots -= sizeof(PageSlot)};
   const auto bits = static_cast<unsigned>(std::countr_zero(reach.alignment));
   const unsigned last = reach.bytes - 1;
@@ -220,38 +243,45 @@ AddendPlace Emitter::look_at_slot(const Reach& reach) {
 }
 
 void Emitter::load_addend(const AddendPlace& place) {
+  if (place.stack) return code_.load(kScratch, stack_page(offsetof(StackPage, addend)));
   if (place.slot == nullptr) return code_.load(kScratch, addend_in_context(place.number));
   code_.with_place(0x8b, kScratch, place.slot + offsetof(PageSlot, addend));
 }
 
-// kScratch becomes the part of plan.target() that it is.
-void Emitter::go_to_page(const AddressPlan& plan, const AddendPlace& place) {
+void Emitter::add_addend(const AddendPlace& place) {
+  if (place.stack) return code_.add(kScratch, stack_page(offsetof(StackPage, addend)));
+  if (place.slot == nullptr) return code_.add(kScratch, addend_in_context(place.number));
+  code_.with_place(0x03, kScratch, place.slot + offsetof(PageSlot, addend));
+}
+
+// kScratch becomes the part of plan.target() that it is. Where the addend is found in the TLB's entry, it is
+// kept at `place` for others, if there are any.
+void Emitter::go_to_page(const AddressPlan& plan, const AddendPlace& place, bool from_entry, bool is_shared) {
   const HostAddress entry = tlb_entry(offsetof(Tlb::Entry, addend));
-  const auto add_addend = [&] {
-    if (place.slot == nullptr) return code_.add(kScratch, entry);
-    code_.with_place(0x03, kScratch, place.slot + offsetof(PageSlot, addend));
-  };
-  if (plan.is_two_registers()) {
-    write_address(plan);
-    add_addend();
-  } else if (!plan.is_simple()) {
-    code_.load(kScratch, in_context(offsetof(CodeContext, scratch)));
-    add_addend();
-  } else {
-    if (place.stack) {
-      code_.load(kScratch, stack_page(offsetof(StackPage, addend)));
-    } else if (place.slot == nullptr) {
-      code_.load(kScratch, entry);
+  const bool is_far = !plan.is_simple();
+  if (from_entry && (is_shared || !is_far)) code_.load(kScratch, entry);
+  if (!from_entry && (place.stack || !is_far)) load_addend(place);
+  if (is_shared && (from_entry || place.stack)) code_.store(kScratch, addend_in_context(place.number));
+  if (is_far) {
+    if (plan.is_two_registers()) {
+      write_address(plan);
     } else {
-      load_addend(place);
+      code_.load(kScratch, in_context(offsetof(CodeContext, scratch)));
     }
-    if (plan.place_count == 1) code_.add(kScratch, in_context(plan.places[0]));
+    if (from_entry && !is_shared) return code_.add(kScratch, entry);
+    return add_addend(place);
   }
+  if (plan.place_count == 1) code_.add(kScratch, in_context(plan.places[0]));
 }
 
 void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write) {
   const AccessGroup& group = guest_->group;
   if (group.role == AccessGroup::Role::Follows && established_[group.slot]) {
+    if (plan.is_two_registers()) {
+      lose_scratch();
+      write_address(plan);
+      return add_addend(addends_[group.slot]);
+    }
     if (scratch_holds_ != group.slot) load_addend(addends_[group.slot]);
     scratch_holds_ = group.slot;
     return;
@@ -259,30 +289,28 @@ void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment,
   lose_scratch();
   about_to_clobber_flags();
   const bool leads = group.role == AccessGroup::Role::Leads;
-  const Reach reach = leads ? Reach{.bytes = group.bytes, .write = write}
+  const Reach reach = leads ? Reach{.bytes = group.bytes, .write = group.write}
                             : Reach{.bytes = bytes, .alignment = alignment, .write = write};
   AddressPlan whole = plan;
   if (leads) whole.displacement += group.low;
-  write_address(whole);
-  if (!plan.is_simple() && !plan.is_two_registers())
-    code_.store(kScratch, in_context(offsetof(CodeContext, scratch)));
   AddendPlace place;
+  bool from_entry = false;
   if (plan.is_stack() && reach.alignment == 1) {
-    place = look_at_stack(reach);
+    place = look_at_stack(whole, reach);
   } else if (guest_->op->has(Op::kRoams) || !loops_) {
-    otherwise_execute_op(look_up(reach));
+    otherwise_execute_op(look_up(whole, reach));
+    from_entry = true;
   } else {
-    place = look_at_slot(reach);
+    place = look_at_slot(whole, reach);
   }
-  go_to_page(plan, place);
+  place.number = group.slot;
+  go_to_page(plan, place, from_entry, leads);
   if (!leads) return;
   // The stack's page may be another before the last of them, where an access between is not of the group.
   place.stack = false;
-  place.number = group.slot;
-  if (place.slot == nullptr) code_.store(kScratch, addend_in_context(group.slot));
   addends_[group.slot] = place;
   established_.set(group.slot);
-  scratch_holds_ = group.slot;
+  if (plan.is_simple()) scratch_holds_ = group.slot;
   whole.displacement -= group.moves;
   shared_ = SharedReach{.plan = whole, .reach = reach, .place = place};
 }
@@ -290,10 +318,10 @@ void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment,
 // After an Op has executed the leader: the others rely on what it could not have. Where it can't be had now
 // either, the interpreter executes the rest of the block.
 void Emitter::reach_again(const SharedReach& shared) {
-  write_address(shared.plan);
   const AddendPlace& place = shared.place;
   const bool is_own = place.slot == nullptr;
-  const std::size_t failed = is_own ? look_up(shared.reach) : fill_slot(place, shared.reach);
+  if (!is_own) write_address(shared.plan);
+  const std::size_t failed = is_own ? look_up(shared.plan, shared.reach) : fill_slot(place, shared.reach);
   load_flags(code_, kScratch);
   if (is_own) {
     code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));

@@ -32,6 +32,8 @@ struct AddressPlan {
 
   bool is_simple() const { return !spilled_index && place_count <= 1 && term_count <= 1; }
   bool is_stack() const;
+  // All of it as one address, where it is made of registers alone.
+  std::optional<HostAddress> sum() const;
   bool is_two_registers() const { return !spilled_index && place_count == 0 && term_count == 2; }
   // Where the access goes in the end; kScratch is part of it.
   HostAddress target() const;
@@ -135,13 +137,14 @@ class Emitter {
   void call_op(const Op* op);
   void write_address(const AddressPlan& plan);
   // Compares with the TLB's entry; gives the branch taken where the bytes are not all in its page.
-  std::size_t look_up(const Reach& reach);
+  std::size_t look_up(const AddressPlan& plan, const Reach& reach);
   // Compares with the page of a new slot, and has the slow path fill it.
-  AddendPlace look_at_slot(const Reach& reach);
-  AddendPlace look_at_stack(const Reach& reach);
+  AddendPlace look_at_slot(const AddressPlan& plan, const Reach& reach);
+  AddendPlace look_at_stack(const AddressPlan& plan, const Reach& reach);
   std::size_t fill_slot(const AddendPlace& place, const Reach& reach);
   HostAddress stack_page(std::size_t field) const;
-  void go_to_page(const AddressPlan& plan, const AddendPlace& place);
+  void go_to_page(const AddressPlan& plan, const AddendPlace& place, bool from_entry, bool is_shared);
+  void add_addend(const AddendPlace& place);
   void load_addend(const AddendPlace& place);
   void reach_again(const SharedReach& shared);
   void leave_page(std::int32_t target);

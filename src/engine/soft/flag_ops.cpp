@@ -1,6 +1,7 @@
 // Instructions on RFLAGS itself.
 #include "engine/soft/condition.hpp"
 #include "engine/soft/decoded.hpp"
+#include "engine/soft/run.hpp"
 #include "engine/soft/stack.hpp"
 
 namespace berth::engine::soft {
@@ -34,6 +35,9 @@ const Op* enable_interrupts(Cpu& cpu, const Op* op) {
   check_interrupt_privilege(cpu);
   if ((cpu.system_flags & rflags::kIf) != 0) return op + 1;
   cpu.system_flags |= rflags::kIf;
+  // Within a block nothing is taken before the next instruction anyway.
+  const bool is_last = op[1].run == continue_behind || op[1].run == stop_behind;
+  if (!is_last && !cpu.machine->interrupt_pending()) return op + 1;
   cpu.shadow = true;
   return end_block(cpu, op);
 }

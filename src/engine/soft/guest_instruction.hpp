@@ -34,6 +34,7 @@ struct AccessGroup {
   unsigned slot = 0;        // of CodeContext::addends
   std::int32_t low = 0;     // from the leader's operand to the first byte
   std::uint32_t bytes = 0;  // from there
+  bool write = false;       // any of them
   std::int32_t moves = 0;   // what the leader itself adds to the register
 };
 
