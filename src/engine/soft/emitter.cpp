@@ -182,7 +182,11 @@ std::size_t Emitter::look_up(const AddressPlan& plan, const Reach& reach) {
   const std::int32_t last = reach.alignment == 1 ? static_cast<std::int32_t>(reach.bytes - 1) : 0;
   std::optional<HostAddress> sum = plan.sum();
   if (sum) {
-    code_.lea(kSecond, *sum);
+    if (sum->displacement == 0 && sum->index == HostAddress::kNone) {
+      code_.move(kSecond, sum->base);  // takes no time
+    } else {
+      code_.lea(kSecond, *sum);
+    }
     sum->displacement += last;
     code_.lea(kScratch, *sum);
   } else {
@@ -297,7 +301,8 @@ void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment,
   bool from_entry = false;
   if (plan.is_stack() && reach.alignment == 1) {
     place = look_at_stack(whole, reach);
-  } else if (guest_->op->has(Op::kRoams) || !loops_) {
+  } else if (guest_->op->has(Op::kRoams) ||
+             (!loops_ && job_.block->kind >> block_kind::kTlbShift != kUserTlb)) {
     otherwise_execute_op(look_up(whole, reach));
     from_entry = true;
   } else {
@@ -346,11 +351,12 @@ void Emitter::end_instruction() {
 std::size_t Emitter::find_jump() {
   constexpr unsigned kEntryShift = 4;
   static_assert(sizeof(Tlb::Jump) == 1u << kEntryShift);
-  code_.move(kSecond, kScratch);
-  code_.shift_right(kSecond, 8);  // as Tlb::jump_index()
-  code_.exclusive_or(kSecond, kScratch);
-  code_.and_immediate(kSecond, Tlb::kJumps - 1, false);
-  code_.shift_left(kSecond, kEntryShift);
+  code_.with_register(0x69, kSecond, kScratch, false);  // imul, as Tlb::jump_index()
+  code_.imm32(static_cast<std::int32_t>(Tlb::kJumpFactor));
+  static_assert(Tlb::kJumps == 1u << (32 - Tlb::kJumpShift));
+  code_.with_register(0xc1, 5, kSecond, false);  // shr
+  code_.bytes({Tlb::kJumpShift - kEntryShift});
+  code_.and_immediate(kSecond, (Tlb::kJumps - 1) << kEntryShift, false);
   code_.compare(kScratch, jump_entry(offsetof(Tlb::Jump, rip)));
   return code_.jump_if(HostCode::kNotEqual);
 }

@@ -51,7 +51,7 @@ struct Tlb {
 
   // Translated code by RIP, for branches whose target only shows as they are taken. Goes with the
   // translations that it was found by.
-  static constexpr unsigned kJumps = 4096;
+  static constexpr unsigned kJumps = 4096;                         // as many as jump_index() gives
   static constexpr std::uint64_t kNoRip = std::uint64_t{1} << 63;  // not canonical: never jumped to
   struct Jump {
     std::uint64_t rip = kNoRip;
@@ -68,7 +68,11 @@ struct Tlb {
   static constexpr unsigned kJumpPages = 4096;
   BitSet<kJumpPages> jump_pages;  // by page number: those that `jumps` may lead into
 
-  static unsigned jump_index(std::uint64_t rip) { return static_cast<unsigned>(rip ^ rip >> 8) % kJumps; }
+  static constexpr std::uint32_t kJumpFactor = 0x9e3779b1;
+  static constexpr unsigned kJumpShift = 20;
+  static unsigned jump_index(std::uint64_t rip) {
+    return static_cast<std::uint32_t>(rip) * kJumpFactor >> kJumpShift;
+  }
   void forget_jumps() {
     jumps.fill({});
     local_jumps.clear();

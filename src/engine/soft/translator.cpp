@@ -58,7 +58,7 @@ void change_mind(const Op* op, Op::Flag flag) {
 
 // The slot that `op` goes by has missed often; but how long did that take?
 void judge_slot(Cpu& cpu, const Op* op) {
-  constexpr std::uint16_t kSoon = 31;  // 1000 cycles a miss
+  constexpr std::uint16_t kSoon = 127;  // 4000 cycles a miss
   PageSlot& slot = *std::exchange(cpu.doubted, nullptr);
   const auto now = static_cast<std::uint16_t>(__rdtsc() >> 12);
   const auto took = static_cast<std::uint16_t>(now - slot.since);
