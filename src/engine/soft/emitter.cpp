@@ -19,6 +19,8 @@ constexpr HostAddress addend_in_context(unsigned slot) {
 }  // namespace
 
 HostAddress AddressPlan::target() const {
+  if (is_two_registers())
+    return {.base = kScratch, .index = terms[1].reg, .shift = terms[1].shift, .displacement = displacement};
   if (!is_simple()) return {.base = kScratch};
   if (term_count == 0) return {.base = kScratch, .displacement = displacement};
   return {.base = kScratch, .index = terms[0].reg, .shift = terms[0].shift, .displacement = displacement};
@@ -252,43 +254,33 @@ void Emitter::load_addend(const AddendPlace& place) {
   code_.with_place(0x8b, kScratch, place.slot + offsetof(PageSlot, addend));
 }
 
-void Emitter::add_addend(const AddendPlace& place) {
-  if (place.stack) return code_.add(kScratch, stack_page(offsetof(StackPage, addend)));
-  if (place.slot == nullptr) return code_.add(kScratch, addend_in_context(place.number));
-  code_.with_place(0x03, kScratch, place.slot + offsetof(PageSlot, addend));
+// kScratch, an addend, becomes the part of plan.target() that it is. Leaves the flags alone.
+void Emitter::add_base(const AddressPlan& plan) {
+  if (plan.is_two_registers()) code_.lea(kScratch, {.base = kScratch, .index = plan.terms[0].reg});
 }
 
 // kScratch becomes the part of plan.target() that it is. Where the addend is found in the TLB's entry, it is
 // kept at `place` for others, if there are any.
 void Emitter::go_to_page(const AddressPlan& plan, const AddendPlace& place, bool from_entry, bool is_shared) {
-  const HostAddress entry = tlb_entry(offsetof(Tlb::Entry, addend));
-  const bool is_far = !plan.is_simple();
-  if (from_entry && (is_shared || !is_far)) code_.load(kScratch, entry);
-  if (!from_entry && (place.stack || !is_far)) load_addend(place);
-  if (is_shared && (from_entry || place.stack)) code_.store(kScratch, addend_in_context(place.number));
-  if (is_far) {
-    if (plan.is_two_registers()) {
-      write_address(plan);
-    } else {
-      code_.load(kScratch, in_context(offsetof(CodeContext, scratch)));
-    }
-    if (from_entry && !is_shared) return code_.add(kScratch, entry);
-    return add_addend(place);
+  if (from_entry) {
+    code_.load(kScratch, tlb_entry(offsetof(Tlb::Entry, addend)));
+  } else {
+    load_addend(place);
   }
+  if (is_shared && (from_entry || place.stack)) code_.store(kScratch, addend_in_context(place.number));
+  add_base(plan);
+  if (plan.is_two_registers()) return;
+  if (!plan.is_simple()) return code_.add(kScratch, in_context(offsetof(CodeContext, scratch)));
   if (plan.place_count == 1) code_.add(kScratch, in_context(plan.places[0]));
 }
 
 void Emitter::reach(const AddressPlan& plan, unsigned bytes, unsigned alignment, bool write) {
   const AccessGroup& group = guest_->group;
   if (group.role == AccessGroup::Role::Follows && established_[group.slot]) {
-    if (plan.is_two_registers()) {
-      lose_scratch();
-      write_address(plan);
-      return add_addend(addends_[group.slot]);
-    }
     if (scratch_holds_ != group.slot) load_addend(addends_[group.slot]);
     scratch_holds_ = group.slot;
-    return;
+    if (plan.is_two_registers()) lose_scratch();
+    return add_base(plan);
   }
   lose_scratch();
   about_to_clobber_flags();

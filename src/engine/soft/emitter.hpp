@@ -144,7 +144,7 @@ class Emitter {
   std::size_t fill_slot(const AddendPlace& place, const Reach& reach);
   HostAddress stack_page(std::size_t field) const;
   void go_to_page(const AddressPlan& plan, const AddendPlace& place, bool from_entry, bool is_shared);
-  void add_addend(const AddendPlace& place);
+  void add_base(const AddressPlan& plan);
   void load_addend(const AddendPlace& place);
   void reach_again(const SharedReach& shared);
   void leave_page(std::int32_t target);

@@ -31,8 +31,9 @@ bool is_zeroing(const Decoded& decoded) {
          decoded.operands[0].reg.value == decoded.operands[1].reg.value;
 }
 
-// Whether nothing is left of what the register was.
-bool is_replaced(const ZydisDecodedOperand& operand) {
+// Whether nothing is left of what the register was. BSF and BSR leave it alone where there is no bit.
+bool is_replaced(const Decoded& decoded, const ZydisDecodedOperand& operand) {
+  if (decoded.mnemonic() == ZYDIS_MNEMONIC_BSF || decoded.mnemonic() == ZYDIS_MNEMONIC_BSR) return false;
   return operand.actions == ZYDIS_OPERAND_ACTION_WRITE && operand.size >= 32;
 }
 
@@ -45,7 +46,7 @@ class SpilledRegisters {
     for (unsigned i = 0; i < decoded.visible(); ++i) {
       const ZydisDecodedOperand& operand = decoded.operands[i];
       if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && is_general_register(operand.reg.value))
-        note(number_of(operand.reg.value), !zeroes && !is_replaced(operand), is_written(operand));
+        note(number_of(operand.reg.value), !zeroes && !is_replaced(decoded, operand), is_written(operand));
     }
   }
   bool fit() const { return count_ <= spares_.size(); }
@@ -143,8 +144,8 @@ void put_memory_at(ZydisEncoderOperand& operand, const HostAddress& place) {
 }
 
 // Empty where there is no such instruction: AH to DH do not go with the upper eight.
-std::string encode(const GuestInstruction& guest, const SpilledRegisters& spilled,
-                   const HostAddress* memory, unsigned in_memory = kNoOperand) {
+std::string encode(const GuestInstruction& guest, const SpilledRegisters& spilled, const HostAddress* memory,
+                   unsigned in_memory = kNoOperand) {
   const Decoded& decoded = guest.decoded;
   ZydisEncoderRequest request;
   if (ZYAN_FAILED(ZydisEncoderDecodedInstructionToEncoderRequest(

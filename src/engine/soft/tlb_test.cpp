@@ -56,6 +56,16 @@ TEST_F(TlbTest, OnePageGoesWithTheJumpsIntoIt) {
   EXPECT_FALSE(knows(kPage) || jumps_to(kPage + 5));
 }
 
+TEST_F(TlbTest, JumpsIntoOnePageDoNotHideThoseIntoAnother) {
+  const std::uint64_t other = kPage + (std::uint64_t{Tlb::kJumpPages} << 12);
+  jump_to(kPage + 5);
+  jump_to(other + 0x123);
+  tlb_->flush_page(kPage, false);
+  EXPECT_TRUE(jumps_to(other + 0x123));
+  tlb_->flush_page(other, false);
+  EXPECT_FALSE(jumps_to(other + 0x123));
+}
+
 TEST_F(TlbTest, AGlobalJumpIsForgottenByItsPageAfterAnotherCr3) {
   jump_to(kKernel, true);
   tlb_->flush(false);

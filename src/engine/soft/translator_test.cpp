@@ -155,6 +155,64 @@ std::string in_hex(std::span<const std::byte> bytes) {
   return text;
 }
 
+// The end of the same program on both.
+void expect_alike(Side& interpreter, Side& translator, const std::string& what) {
+  for (unsigned i = 0; i < 16; ++i)
+    ASSERT_EQ(interpreter.state().gpr[i], translator.state().gpr[i]) << what << "register " << i;
+  ASSERT_EQ(interpreter.state().rip, translator.state().rip) << what;
+  ASSERT_EQ(interpreter.state().xsave, translator.state().xsave) << what;
+  const auto expected = interpreter.bytes(kDataAt, kMemory - kDataAt);
+  ASSERT_EQ(
+      std::memcmp(expected.data(), translator.bytes(kDataAt, kMemory - kDataAt).data(), expected.size()), 0)
+      << what;
+}
+
+void expect_same_end(const x86::CpuState& state, std::initializer_list<unsigned> bytes) {
+  Side interpreter(Tiers::Interpreter), translator(Tiers::EagerTranslator);
+  std::vector<std::byte> code, data(kDataBytes);
+  for (const unsigned byte : bytes) code.push_back(static_cast<std::byte>(byte));
+  for (Side* side : {&interpreter, &translator}) {
+    side->set(state, code, data);
+    EXPECT_EQ(side->run(), VmExit(Halt{}).index());
+  }
+  expect_alike(interpreter, translator, in_hex(code));
+}
+
+// Two accesses that share a look into the TLB, and one of the same register between that lies in another
+// page.
+TEST(Translator, TheStacksPageMayChangeAmongAccessesThatShareALook) {
+  std::mt19937_64 random(seed());
+  x86::CpuState state = random_state(random);
+  state.gpr[static_cast<std::size_t>(x86::Gpr::Rsp)] = kDataAt + 0x900;
+  expect_same_end(state, {0x48, 0x89, 0x44, 0x24, 0xf8,                    // mov [rsp - 8], rax
+                          0x48, 0x89, 0x9c, 0x24, 0x00, 0x08, 0x00, 0x00,  // mov [rsp + 0x800], rbx
+                          0x48, 0x89, 0x4c, 0x24, 0xf0,                    // mov [rsp - 16], rcx
+                          0xf4});                                          // hlt
+}
+
+// A loop that goes through pages, twice: what it has remembered of one must not serve for another.
+TEST(Translator, ALoopGoesThroughPages) {
+  std::mt19937_64 random(seed());
+  x86::CpuState state = random_state(random);
+  state.gpr[static_cast<std::size_t>(x86::Gpr::Rdi)] = kDataAt + 3;
+  state.gpr[static_cast<std::size_t>(x86::Gpr::Rcx)] = 2000;
+  expect_same_end(state, {0x48, 0x89, 0x0f,        // mov [rdi], rcx
+                          0x48, 0x83, 0xc7, 0x09,  // add rdi, 9
+                          0x48, 0xff, 0xc9,        // dec rcx
+                          0x75, 0xf4,              // jnz to the start
+                          0xf4});                  // hlt
+}
+
+// BSF of zero leaves its target alone, also one that lies in the context.
+TEST(Translator, ARegisterThatIsNotWrittenStays) {
+  std::mt19937_64 random(seed());
+  x86::CpuState state = random_state(random);
+  state.gpr[static_cast<std::size_t>(x86::Gpr::Rdx)] = 0;
+  expect_same_end(state, {0x4c, 0x0f, 0xbc, 0xca,  // bsf r9, rdx
+                          0x4c, 0x0f, 0xbd, 0xd2,  // bsr r10, rdx
+                          0xf4});                  // hlt
+}
+
 TEST(Translator, EndsAsTheInterpreterDoes) {
   Side interpreter(Tiers::Interpreter), translator(Tiers::EagerTranslator);
   std::mt19937_64 random(seed());
@@ -176,14 +234,8 @@ TEST(Translator, EndsAsTheInterpreterDoes) {
       continue;
     }
     ASSERT_EQ(kind, other_kind) << what;
-    for (unsigned i = 0; i < 16; ++i)
-      ASSERT_EQ(interpreter.state().gpr[i], translator.state().gpr[i]) << what << "register " << i;
-    ASSERT_EQ(interpreter.state().rip, translator.state().rip) << what;
-    ASSERT_EQ(interpreter.state().xsave, translator.state().xsave) << what;
-    const auto expected = interpreter.bytes(kDataAt, kMemory - kDataAt);
-    ASSERT_EQ(
-        std::memcmp(expected.data(), translator.bytes(kDataAt, kMemory - kDataAt).data(), expected.size()), 0)
-        << what;
+    expect_alike(interpreter, translator, what);
+    if (testing::Test::HasFatalFailure()) return;
     if (kind != VmExit(Halt{}).index()) continue;
     ASSERT_EQ(interpreter.state().rflags, translator.state().rflags) << what;
     ++halted;
