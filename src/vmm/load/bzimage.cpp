@@ -1,4 +1,5 @@
-// Linux's bzImage by its 64-bit entry (Documentation/arch/x86/boot.rst).
+// Linux's bzImage by its 64-bit entry, or by its 32-bit one where it has no other
+// (Documentation/arch/x86/boot.rst).
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -52,10 +53,11 @@ struct [[gnu::packed]] E820Entry {
 Result<SetupHeader> read_header(std::span<const std::byte> file) {
   const auto header = read_at<SetupHeader>(file, kSetupHeader);
   if (!header) return fail(Code::InvalidArgument, "kernel: the bzImage ends within its header");
-  if (header->version < kOldestVersion || (header->xloadflags & kHas64BitEntry) == 0) {
-    return fail(Code::InvalidArgument,
-                fmt::format("kernel: the bzImage (boot protocol {}.{}) has no 64-bit entry",
-                            header->version >> 8, header->version & 0xff));
+  if (header->version < kOldestVersion) {
+    return fail(
+        Code::InvalidArgument,
+        fmt::format("kernel: the bzImage is of boot protocol {}.{}, and 2.12 is the oldest that is loaded",
+                    header->version >> 8, header->version & 0xff));
   }
   return *header;
 }
@@ -109,7 +111,9 @@ Result<x86::CpuState> load_bzimage(const guest::GuestMemory& memory, const Kerne
     header.ramdisk_size = static_cast<std::uint32_t>(image.initramfs.size());
   }
   TRY(write_zero_page(memory, header, image.rsdp));
-  x86::CpuState state = TRY(long_mode_state(memory, start + k64BitEntry));
+  const bool is_64bit = (header.xloadflags & kHas64BitEntry) != 0;
+  x86::CpuState state =
+      is_64bit ? TRY(long_mode_state(memory, start + k64BitEntry)) : protected_mode_state(start);
   state.reg(x86::Gpr::Rsi) = kBootParamsAt;
   return state;
 }

@@ -129,6 +129,22 @@ TEST_F(LoadTest, BzImageStartsInLongModeWithItsZeroPage) {
   EXPECT_EQ(guest_value<std::uint64_t>(directory + 8 * 8), 0x1000083U);
 }
 
+TEST_F(LoadTest, BzImageWithoutA64BitEntryStartsInProtectedMode) {
+  auto file = bzimage();
+  put(file, 0x236, std::uint16_t{0});
+  const auto state = load(file);
+  ASSERT_TRUE(state) << state.error().message;
+  EXPECT_EQ(state->rip, 0x1000000U);
+  EXPECT_EQ(state->cr0 & 0x80000001, 1U) << "protected mode, no paging";
+  EXPECT_EQ(state->efer & 0x500, 0U);
+  EXPECT_EQ(state->segment(x86::SegmentName::Cs).selector, 0x10);
+  EXPECT_EQ(state->segment(x86::SegmentName::Ds).selector, 0x18);
+  for (const Gpr zero : {Gpr::Rbx, Gpr::Rbp, Gpr::Rdi})
+    EXPECT_EQ(state->gpr[static_cast<std::size_t>(zero)], 0U);
+  const std::uint64_t zero_page = state->gpr[static_cast<std::size_t>(Gpr::Rsi)];
+  EXPECT_EQ(guest_value<std::uint8_t>(zero_page + 0x1e8), 4U) << "memory ranges";
+}
+
 TEST_F(LoadTest, MultibootByItsAddresses) {
   const auto state = load(multiboot_kernel());
   ASSERT_TRUE(state) << state.error().message;
@@ -144,7 +160,7 @@ TEST_F(LoadTest, SaysWhatIsWrongWithAFile) {
   EXPECT_NE(error_of({}).find("neither a bzImage nor an ELF"), std::string::npos);
   auto file = bzimage();
   put(file, 0x206, std::uint16_t{0x20b});
-  EXPECT_NE(error_of(file).find("no 64-bit entry"), std::string::npos);
+  EXPECT_NE(error_of(file).find("boot protocol 2.11"), std::string::npos);
   file = bzimage();
   put(file, 0x1f1, std::uint8_t{200});
   EXPECT_NE(error_of(file).find("set-up code"), std::string::npos);
