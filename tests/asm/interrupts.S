@@ -47,6 +47,9 @@
 .endm
 
 test:
+  movb $0xff, %al              # firmware leaves the 8259s on
+  outb %al, $0x21
+  outb %al, $0xa1
   gate LOW_VECTOR, low_handler, 0x8e00
   gate VECTOR, handler, 0x8e00
   movw $64 * 8 - 1, idtr
