@@ -14,7 +14,7 @@ struct TranslationJob {
   const CodeStubs* stubs = nullptr;
   std::vector<CodeExit>* exits = nullptr;
   std::byte** slots = nullptr;  // PageSlots are made below
-  std::size_t code_start = 0;  // of `code`, in the code memory
+  std::size_t code_start = 0;   // of `code`, in the code memory
   std::uint32_t rules = 0;
 };
 

@@ -229,7 +229,7 @@ void make_fill_slot(HostCode& code, std::size_t tlb, bool write) {
   const std::size_t doubted = code.jump_if(HostCode::kNegative);
   return_equal(code);
   code.aim_here(doubted);
-  code.store(kSecond, in_callers_context(offsetof(CodeContext, doubted)));
+  code.store(kSecond, in_callers_context(offsetof(CodeContext, slots) + offsetof(PageSlots, doubted)));
   const std::size_t out = code.jump();
   code.aim_here(full);  // and not in a list, whatever it was before
   code.with_memory(0xc6, 0, in_slot(offsetof(PageSlot, listed)), false);

@@ -61,7 +61,6 @@ struct CodeContext {
   std::uint64_t scratch = 0, jump_code = 0, jump_page = 0;
   std::array<std::uint64_t, kSharedReaches> addends{};  // of pages that several accesses of a block share
   std::array<std::uint64_t, 2> borrowed{};              // registers that a stub works with
-  PageSlot* doubted = nullptr;                          // has missed often
   PageSlots slots;
   std::array<Tlb, 3> tlbs;
 };

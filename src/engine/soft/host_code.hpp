@@ -26,7 +26,14 @@ struct HostAddress {
 
 class HostCode {
  public:
-  enum Condition : std::uint8_t { kBelow = 2, kNotBelow = 3, kEqual = 4, kNotEqual = 5, kNotAbove = 6, kNegative = 8 };
+  enum Condition : std::uint8_t {
+    kBelow = 2,
+    kNotBelow = 3,
+    kEqual = 4,
+    kNotEqual = 5,
+    kNotAbove = 6,
+    kNegative = 8
+  };
 
   // Writes to `out`, for execution at `address`.
   HostCode(std::byte* out, std::size_t size, const std::byte* address)

@@ -47,6 +47,7 @@ struct PageSlots {
   static constexpr unsigned kGlobal = 2;  // from this list on
 
   std::array<StackPage, 3> stacks;  // by CodeContext::tlbs
+  PageSlot* doubted = nullptr;      // has missed often
   std::array<std::uint32_t, 4> counts{};
   std::array<std::array<PageSlot*, kMost>, 4> lists;
 
@@ -66,7 +67,10 @@ struct PageSlots {
     }
   }
   // Before their memory is used for something else.
-  void forget() { counts = {}; }
+  void forget() {
+    counts = {};
+    doubted = nullptr;
+  }
 
  private:
   void empty_list(unsigned list) {

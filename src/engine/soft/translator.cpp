@@ -59,7 +59,7 @@ void change_mind(const Op* op, Op::Flag flag) {
 // The slot that `op` goes by has missed often; but how long did that take?
 void judge_slot(Cpu& cpu, const Op* op) {
   constexpr std::uint16_t kSoon = 127;  // 4000 cycles a miss
-  PageSlot& slot = *std::exchange(cpu.doubted, nullptr);
+  PageSlot& slot = *std::exchange(cpu.slots.doubted, nullptr);
   const auto now = static_cast<std::uint16_t>(__rdtsc() >> 12);
   const auto took = static_cast<std::uint16_t>(now - slot.since);
   slot.since = now;
@@ -76,7 +76,7 @@ const std::byte* execute_op(Cpu& cpu, const Op* op, std::uint32_t block_offset) 
   const std::uint32_t rules = Translator::rules_of(cpu);
   const std::uint64_t revocations = cpu.revocations;
   const std::uint16_t offset = op->offset;
-  if (cpu.doubted != nullptr) [[unlikely]]
+  if (cpu.slots.doubted != nullptr) [[unlikely]]
     judge_slot(cpu, op);
   if (cpu.slots.is_full()) [[unlikely]]
     cpu.slots.empty(true);
@@ -101,6 +101,7 @@ const std::byte* execute_op(Cpu& cpu, const Op* op, std::uint32_t block_offset) 
 // code may access by itself, or the bytes lie in two.
 const std::byte* interpret_rest(Cpu& cpu) {
   constexpr unsigned kMostFailures = 64;
+  cpu.slots.doubted = nullptr;  // it goes with the failure
   const Op* const op = cpu.behind;
   const Op* first = op;
   while (first->run != count_or_enter) --first;
