@@ -32,7 +32,9 @@ bool AddressPlan::is_stack() const {
 }
 
 std::optional<HostAddress> AddressPlan::sum() const {
-  if (spilled_index || place_count != 0 || term_count == 0 || terms[0].shift != 0) return std::nullopt;
+  constexpr std::int32_t kMost = 1 << 30;  // something may still be added
+  if (spilled_index || place_count != 0 || term_count == 0 || terms[0].shift != 0 || displacement > kMost)
+    return std::nullopt;
   HostAddress address{.base = terms[0].reg, .displacement = displacement};
   if (term_count == 2) {
     address.index = terms[1].reg;

@@ -167,13 +167,14 @@ void expect_alike(Side& interpreter, Side& translator, const std::string& what) 
       << what;
 }
 
-void expect_same_end(const x86::CpuState& state, std::initializer_list<unsigned> bytes) {
+void expect_same_end(const x86::CpuState& state, std::initializer_list<unsigned> bytes,
+                     const VmExit& end = Halt{}) {
   Side interpreter(Tiers::Interpreter), translator(Tiers::EagerTranslator);
   std::vector<std::byte> code, data(kDataBytes);
   for (const unsigned byte : bytes) code.push_back(static_cast<std::byte>(byte));
   for (Side* side : {&interpreter, &translator}) {
     side->set(state, code, data);
-    EXPECT_EQ(side->run(), VmExit(Halt{}).index());
+    EXPECT_EQ(side->run(), end.index());
   }
   expect_alike(interpreter, translator, in_hex(code));
 }
@@ -201,6 +202,20 @@ TEST(Translator, ALoopGoesThroughPages) {
                           0x48, 0xff, 0xc9,        // dec rcx
                           0x75, 0xf4,              // jnz to the start
                           0xf4});                  // hlt
+}
+
+// Its last byte's distance from RBX does not fit into 32 bits, and 4 GiB below there is memory.
+TEST(Translator, ADisplacementAtItsLimitDoesNotWrapAround) {
+  std::mt19937_64 random(seed());
+  x86::CpuState state = random_state(random);
+  state.gpr[static_cast<std::size_t>(x86::Gpr::Rdi)] = kDataAt + 0x100;
+  state.gpr[static_cast<std::size_t>(x86::Gpr::Rbx)] =
+      kDataAt + 0x100 + (std::uint64_t{1} << 32) - 0x7fffffff;
+  expect_same_end(state,
+                  {0x48, 0x8b, 0x07,                          // mov rax, [rdi]
+                   0x48, 0x8b, 0x83, 0xff, 0xff, 0xff, 0x7f,  // mov rax, [rbx + 0x7fffffff]
+                   0xf4},                                     // hlt
+                  Shutdown{});
 }
 
 // BSF of zero leaves its target alone, also one that lies in the context.
